@@ -1,0 +1,1 @@
+"""DNA: sequences with a class, generated, steered and judged."""

@@ -1,0 +1,1 @@
+"""``seqflow dna``: to be written."""

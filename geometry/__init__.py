@@ -1,0 +1,1 @@
+"""Where points live: manifolds, their geodesics and their distributions."""

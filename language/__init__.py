@@ -1,0 +1,1 @@
+"""Small diffusion language models."""

@@ -1,0 +1,1 @@
+"""Protein backbones: frames on SE(3), from PDB files to samples."""

@@ -1,0 +1,36 @@
+"""What every process on tokens shares: its loss, and drawing a token from logits."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Mean over positions of -log p(token), in nats.
+
+    Args:
+        logits: ``(batch, length, K)``.
+        tokens: ``(batch, length)``, integers below K.
+
+    Returns:
+        The loss of each example, shape ``(batch,)``.
+    """
+    return F.cross_entropy(logits.movedim(-1, 1), tokens, reduction="none").mean(-1)
+
+
+def sample_tokens(logits: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    """Draw one token per position from softmax(logits), by inverting its distribution.
+
+    One uniform a position; no Gumbel noise, whose float32 truncation lowers the
+    temperature of large vocabularies. Shape ``(..., K)`` to ``(...)``.
+    """
+    cumulative = logits.softmax(-1).cumsum(-1)
+    # Scaled by the rounded total, so that a draw never lands beyond the last token.
+    total = cumulative[..., -1:]
+    u = torch.rand(
+        logits.shape[:-1] + (1,), generator=generator, dtype=logits.dtype, device=logits.device
+    )
+    last = logits.shape[-1] - 1
+    return torch.searchsorted(cumulative, u * total, right=True).squeeze(-1).clamp_(max=last)
