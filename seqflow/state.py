@@ -26,22 +26,28 @@ def map_state(function: Callable[..., Tensor], *states: State) -> State:
     first = states[0]
     if isinstance(first, Tensor):
         return function(*states)
-    return {name: function(*(state[name] for state in states)) for name in first}  # type: ignore[index]
-
-
-def rows(state: State, start: int, stop: int) -> State:
-    """Rows ``start`` to ``stop`` of the batch."""
-    return map_state(lambda x: x[start:stop], state)
+    return {name: function(*(state[name] for state in states)) for name in first}  # type: ignore[index]  # all are mappings
 
 
 def concatenate(states: Sequence[State]) -> State:
-    """Join batches end to end; raises ``ValueError`` if there is none."""
-    if not states:
-        raise ValueError("expected at least one state to concatenate, got none")
+    """Join batches end to end."""
     return map_state(lambda *xs: torch.cat(xs), *states)
 
 
-def batch_size(state: State) -> int:
+def split(state: State, width: int) -> list[State]:
+    """Cut a batch into pieces of ``width`` rows, the last one shorter; an empty one is kept.
+
+    Example:
+        >>> [len(piece) for piece in split(torch.zeros(5, 2), 2)]
+        [2, 2, 1]
+    """
+    return [
+        map_state(lambda x, start=start: x[start : start + width], state)
+        for start in range(0, max(num_rows(state), 1), width)
+    ]
+
+
+def num_rows(state: State) -> int:
     """How many rows the batch has."""
     tensor = state if isinstance(state, Tensor) else next(iter(state.values()))
     return tensor.shape[0]

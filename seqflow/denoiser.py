@@ -1,0 +1,56 @@
+r"""From a network to a predictor of clean tokens.
+
+The state x_t speaks for itself: evidence(x_t, t)_i = log p(x_t | x_1 = i). Bayes' rule for
+one position adds to it the logarithm of a prior, and what the other positions tell is just
+that prior. So the network predicts only what the position itself does not say::
+
+    logits = evidence + network(softmax(evidence), t, condition)
+
+Its input has one scale at every time and for every process, and at late times, when the
+state says all, it may answer with zeros.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .process import CategoricalProcess, Condition
+
+
+class EvidenceDenoiser(nn.Module):
+    """Adds a network's logits to the process's own evidence.
+
+    Args:
+        process: any categorical process.
+        network: ``(features, t, condition) -> logits``, both ``(batch, length, K)``.
+    """
+
+    def __init__(self, process: CategoricalProcess, network: nn.Module) -> None:
+        super().__init__()
+        self.process = process
+        self.network = network
+
+    def forward(self, x_t: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
+        """Logits of p(x_1 | x_t), shape ``(batch, length, K)``."""
+        evidence = self.process.evidence(x_t, t)
+        logits: Tensor = evidence + self.network(evidence.softmax(-1), t, condition)
+        return logits
+
+
+class NoisyClassifier(nn.Module):
+    """Classifies noisy states, seen through the same evidence; for classifier guidance.
+
+    Args:
+        process: any categorical process.
+        network: ``(features, t) -> logits`` over labels, shape ``(batch, labels)``.
+    """
+
+    def __init__(self, process: CategoricalProcess, network: nn.Module) -> None:
+        super().__init__()
+        self.process = process
+        self.network = network
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Logits of p(y | x_t), shape ``(batch, labels)``."""
+        logits: Tensor = self.network(self.process.evidence(x_t, t).softmax(-1), t)
+        return logits

@@ -1,0 +1,3 @@
+from .convolution import ConvolutionalClassifier as ConvolutionalClassifier
+from .convolution import ConvolutionalNetwork as ConvolutionalNetwork
+from .embedding import TimeLabelEmbedding as TimeLabelEmbedding

@@ -1,0 +1,116 @@
+r"""What a model is trained for: a loss of each example, given a batch and its noise.
+
+=====================  ===========================================================
+:class:`FlowMatching`  process.loss(model(x_t, t, y), target, t), t uniform
+Classification         -log p(y | x_1), or of noisy states -log p(y | x_t)
+Autoregression         -sum_l log p(x_l | x_<l, y) / length
+=====================  ===========================================================
+
+Times are stratified over the batch, t_b = (b + u) / B with one u: the same expectation as
+independent draws, with less variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .categorical import cross_entropy
+from .guidance import NO_LABEL
+from .process import Process
+
+Batch = Mapping[str, Tensor]
+"""``x_1`` and, for conditional models, ``label``; the batch comes first."""
+
+
+class Objective(Protocol):
+    """A loss of each example."""
+
+    def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Losses of shape ``(batch,)``; all noise comes from ``generator``."""
+        ...
+
+
+def stratified_times(batch: int, generator: torch.Generator) -> Tensor:
+    """Times in [0, 1), one in each of ``batch`` equal strata, in random order of strata."""
+    offset = torch.rand((), generator=generator, device=generator.device)
+    strata = torch.randperm(batch, generator=generator, device=generator.device)
+    return (strata + offset) / batch
+
+
+def hide_labels(label: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Replace each label by ``NO_LABEL`` with the given probability."""
+    u = torch.rand(label.shape, generator=generator, device=label.device)
+    return torch.where(u < probability, NO_LABEL, label)
+
+
+@dataclass(frozen=True)
+class FlowMatching:
+    """The process's own loss on noisy states.
+
+    Attributes:
+        process: corrupts, and judges predictions.
+        drop_label: probability of hiding the label, which classifier-free guidance needs.
+    """
+
+    process: Process
+    drop_label: float = 0.0
+
+    def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Losses of shape ``(batch,)``."""
+        x_1 = batch["x_1"]
+        t = stratified_times(len(x_1), generator)
+        x_t, target = self.process.corrupt(x_1, t, generator=generator)
+        label = batch.get("label")
+        if label is not None:
+            label = hide_labels(label, self.drop_label, generator)
+        return self.process.loss(model(x_t, t, label), target, t)
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Cross-entropy of the label of clean tokens, shown one-hot.
+
+    Attributes:
+        num_classes: size of the alphabet.
+    """
+
+    num_classes: int
+
+    def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Losses of shape ``(batch,)``."""
+        del generator  # clean data need no noise
+        features = F.one_hot(batch["x_1"], self.num_classes).float()
+        return F.cross_entropy(model(features), batch["label"], reduction="none")
+
+
+@dataclass(frozen=True)
+class NoisyClassification:
+    """Cross-entropy of the label of noisy states, for classifier guidance.
+
+    Attributes:
+        process: corrupts.
+    """
+
+    process: Process
+
+    def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Losses of shape ``(batch,)``."""
+        t = stratified_times(len(batch["x_1"]), generator)
+        x_t, _ = self.process.corrupt(batch["x_1"], t, generator=generator)
+        return F.cross_entropy(model(x_t, t), batch["label"], reduction="none")
+
+
+@dataclass(frozen=True)
+class Autoregression:
+    """Cross-entropy of every token given those before it: ``model(x_1, label) -> logits``."""
+
+    def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Losses of shape ``(batch,)``, mean over positions."""
+        del generator  # the likelihood is exact
+        return cross_entropy(model(batch["x_1"], batch.get("label")), batch["x_1"])

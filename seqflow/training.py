@@ -1,0 +1,245 @@
+r"""Training: any model for any objective, with an average of its weights.
+
+The exponential moving average that is evaluated and shipped::
+
+    theta_ema <- d theta_ema + (1 - d) theta,    d = min(decay, (1 + n) / (10 + n)) at step n
+
+Exact resume. Batch and noise of step n come from generators seeded by (seed, n), so the
+training state is weights, optimiser, averages and n; continued training equals uninterrupted
+training to the last bit (on one device).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import CSVLogger
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader, IterableDataset
+
+from .objectives import Batch, Objective
+from .resume import SafetensorsIO
+from .sampling import seeded_generator
+from .state import map_state, num_rows, split
+
+Augmentation = Callable[[Batch, torch.Generator], Batch]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; every field has a default that suits a small network.
+
+    Attributes:
+        steps: optimiser steps in all.
+        batch_size: rows a step.
+        learning_rate: peak, after the warm-up and before the cosine decay to zero.
+        warmup: steps of linear warm-up.
+        weight_decay: of AdamW.
+        clip: largest gradient norm.
+        ema_decay: of the weight average.
+        validate_every: steps between validations.
+        checkpoint_every: steps between saved training states.
+        seed: of batches and noise.
+    """
+
+    steps: int = 5000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema_decay: float = 0.999
+    validate_every: int = 500
+    checkpoint_every: int = 500
+    seed: int = 0
+
+
+class BatchStream(IterableDataset[Batch]):
+    """Endless shuffled batches; number n depends on (seed, n) alone.
+
+    Args:
+        data: all rows, in memory.
+        batch_size: rows a batch; with fewer rows than that, all of them.
+        seed: of the shuffling.
+        start: number of the first batch.
+        augment: changes a batch at random, such as by reverse complement.
+    """
+
+    def __init__(
+        self,
+        data: Batch,
+        batch_size: int,
+        seed: int,
+        start: int = 0,
+        augment: Augmentation | None = None,
+    ) -> None:
+        self.data, self.seed, self.start, self.augment = data, seed, start, augment
+        self.num_rows = num_rows(data)
+        if self.num_rows == 0:
+            raise ValueError("expected training data, got none; check data.files and data.split")
+        self.batch_size = min(batch_size, self.num_rows)
+
+    def __iter__(self) -> Iterator[Batch]:
+        per_epoch = self.num_rows // self.batch_size
+        epoch, order = -1, torch.empty(0)
+        for n in count(self.start):
+            if n // per_epoch != epoch:
+                epoch = n // per_epoch
+                order = torch.randperm(
+                    self.num_rows, generator=seeded_generator(self.seed, 0, epoch)
+                )
+            first = (n % per_epoch) * self.batch_size
+            picked = order[first : first + self.batch_size]
+            batch: Any = map_state(lambda x, picked=picked: x[picked], self.data)
+            yield self.augment(batch, seeded_generator(self.seed, 1, n)) if self.augment else batch
+
+
+class TrainingModule(pl.LightningModule):
+    """Trains ``model`` for ``objective``; ``averaged`` holds the weights to keep.
+
+    Args:
+        model: whatever the objective calls.
+        objective: loss of each example.
+        train: rows to train on, in memory.
+        validation: rows to judge by, or None.
+        settings: how to train.
+        augment: changes training batches at random.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        train: Batch,
+        validation: Batch | None = None,
+        settings: TrainingSettings | None = None,
+        augment: Augmentation | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.objective = model, objective
+        self.train_data, self.validation_data = train, validation
+        self.settings, self.augment = settings or TrainingSettings(), augment
+        self.averaged = AveragedModel(model, multi_avg_fn=self._average)
+
+    def _average(self, averages: Any, weights: Any, num_averaged: Any) -> None:
+        n = self.global_step
+        decay = min(self.settings.ema_decay, (1 + n) / (10 + n))
+        torch._foreach_lerp_(averages, weights, 1 - decay)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches from the current step on."""
+        own = self.settings
+        stream = BatchStream(
+            self.train_data, own.batch_size, own.seed, self.global_step, self.augment
+        )
+        return DataLoader(stream, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """Validation rows in order."""
+        if self.validation_data is None:
+            return []
+        pieces: Any = split(self.validation_data, 256)
+        return DataLoader(pieces, batch_size=None)
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Mean loss of a batch."""
+        del index
+        generator = seeded_generator(self.settings.seed, 2, self.global_step, device=self.device)
+        loss = self.objective(self.model, batch, generator).mean()
+        self.log("train_loss", loss, prog_bar=True, batch_size=num_rows(batch))
+        return loss
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """One step, then the average moves; before any callback saves the two."""
+        super().optimizer_step(*arguments, **options)
+        self.averaged.update_parameters(self.model)
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Loss of the averaged model, under the same noise every time."""
+        generator = seeded_generator(self.settings.seed, 3, index, device=self.device)
+        loss = self.objective(self.averaged.module, batch, generator).mean()
+        self.log("validation_loss", loss, prog_bar=True, batch_size=num_rows(batch))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, linear warm-up, cosine decay to zero."""
+        own = self.settings
+
+        def factor(step: int) -> float:
+            decay = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, own.steps))))
+            return min(1.0, (step + 1) / max(1, own.warmup)) * decay
+
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=own.learning_rate, weight_decay=own.weight_decay
+        )
+        scheduler = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+
+def fit(
+    module: TrainingModule,
+    folder: Path,
+    *,
+    device: str = "auto",
+    progress: bool = True,
+    callbacks: list[Callback] | None = None,
+) -> nn.Module:
+    """Train, or go on from ``folder/training_state.safetensors`` where there is one.
+
+    Args:
+        module: what to train and how.
+        folder: where the training state and ``logs/version_*/metrics.csv`` go.
+        device: an accelerator of Lightning's: ``auto``, ``cpu``, ``gpu``.
+        progress: whether to show a bar on stderr.
+        callbacks: extra ones.
+
+    Returns:
+        The averaged model, on the CPU and in evaluation mode.
+    """
+    own = module.settings
+    state = folder / "training_state.safetensors"
+    keep = ModelCheckpoint(
+        dirpath=folder,
+        filename=state.stem,
+        every_n_train_steps=own.checkpoint_every,
+        enable_version_counter=False,
+    )
+    keep.FILE_EXTENSION = state.suffix
+    bar: list[Callback] = [TQDMProgressBar(refresh_rate=10)] if progress else []
+    trainer = pl.Trainer(
+        max_steps=own.steps,
+        max_epochs=-1,
+        accelerator=device,
+        devices=1,
+        gradient_clip_val=own.clip,
+        val_check_interval=own.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        limit_val_batches=0 if module.validation_data is None else None,
+        log_every_n_steps=min(50, own.steps),
+        logger=CSVLogger(folder, name="logs"),
+        callbacks=[keep, *bar, *(callbacks or [])],
+        plugins=[SafetensorsIO()],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+    with warnings.catch_warnings():
+        # Lightning 2.6 still uses a name that torch 2.13 deprecates.
+        warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+        # The data are in memory; workers would only copy them.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        # It holds the state that we go on from.
+        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        trainer.fit(module, ckpt_path=state if state.exists() else None, weights_only=True)
+    model: nn.Module = module.averaged.module
+    return model.cpu().eval()
