@@ -30,7 +30,7 @@ def sample_tokens(logits: Tensor, *, generator: torch.Generator | None = None) -
     # Scaled by the rounded total, so that a draw never lands beyond the last token.
     total = cumulative[..., -1:]
     u = torch.rand(
-        logits.shape[:-1] + (1,), generator=generator, dtype=logits.dtype, device=logits.device
+        (*logits.shape[:-1], 1), generator=generator, dtype=logits.dtype, device=logits.device
     )
     last = logits.shape[-1] - 1
     return torch.searchsorted(cumulative, u * total, right=True).squeeze(-1).clamp_(max=last)

@@ -12,6 +12,8 @@ state says all, it may answer with zeros.
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .process import CategoricalProcess, Condition
@@ -53,4 +55,27 @@ class NoisyClassifier(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Logits of p(y | x_t), shape ``(batch, labels)``."""
         logits: Tensor = self.network(self.process.evidence(x_t, t).softmax(-1), t)
+        return logits
+
+
+class CausalPredictor(nn.Module):
+    """Shows a causal network every token one position late; for autoregression.
+
+    Args:
+        num_classes: K, the size of the alphabet.
+        network: ``(features, t, condition) -> logits``, where position l depends on
+            positions up to l.
+    """
+
+    def __init__(self, num_classes: int, network: nn.Module) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.network = network
+
+    def forward(self, x_t: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
+        """Logits of each token given those before it, shape ``(batch, length, K)``."""
+        features = F.one_hot(x_t, self.num_classes).to(t.dtype)
+        # Position 0 sees zeros; the last token is shown to nobody. Time is known from there.
+        late = F.pad(features, (0, 0, 1, -1))
+        logits: Tensor = self.network(late, torch.zeros_like(t), condition)
         return logits

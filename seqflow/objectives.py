@@ -1,10 +1,10 @@
 r"""What a model is trained for: a loss of each example, given a batch and its noise.
 
-=====================  ===========================================================
-:class:`FlowMatching`  process.loss(model(x_t, t, y), target, t), t uniform
-Classification         -log p(y | x_1), or of noisy states -log p(y | x_t)
-Autoregression         -sum_l log p(x_l | x_<l, y) / length
-=====================  ===========================================================
+============================  ==============================================
+:class:`FlowMatching`         process.loss(model(x_t, t, y), target, t)
+:class:`Classification`       -log p(y | x_1)
+:class:`NoisyClassification`  -log p(y | x_t)
+============================  ==============================================
 
 Times are stratified over the batch, t_b = (b + u) / B with one u: the same expectation as
 independent draws, with less variance.
@@ -20,7 +20,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .categorical import cross_entropy
 from .guidance import NO_LABEL
 from .process import Process
 
@@ -104,13 +103,3 @@ class NoisyClassification:
         t = stratified_times(len(batch["x_1"]), generator)
         x_t, _ = self.process.corrupt(batch["x_1"], t, generator=generator)
         return F.cross_entropy(model(x_t, t), batch["label"], reduction="none")
-
-
-@dataclass(frozen=True)
-class Autoregression:
-    """Cross-entropy of every token given those before it: ``model(x_1, label) -> logits``."""
-
-    def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Losses of shape ``(batch,)``, mean over positions."""
-        del generator  # the likelihood is exact
-        return cross_entropy(model(batch["x_1"], batch.get("label")), batch["x_1"])

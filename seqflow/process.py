@@ -90,7 +90,7 @@ class CategoricalProcess(Process, Protocol):
         ...
 
     def evidence(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """log p(x_t | x_1 = i) for each clean token i, up to a constant per position.
+        """Log p(x_t | x_1 = i) for each clean token i, up to a constant per position.
 
         Added to the logarithm of a prior over tokens it gives Bayes' posterior of x_1 for
         one position seen alone. Finite everywhere, shape ``(batch, length, num_classes)``.

@@ -155,9 +155,7 @@ class Sampler:
         )
 
     def _predict(self, x_t: State, t: Tensor, condition: Condition) -> State:
-        pieces = zip(
-            split(x_t, self.batch_size), _split(condition, self.batch_size), strict=False
-        )
+        pieces = zip(split(x_t, self.batch_size), _split(condition, self.batch_size), strict=False)
         return concatenate([self.predictor(x, t.expand(num_rows(x)), c) for x, c in pieces])
 
     def _step(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -63,6 +64,22 @@ class TrainingSettings:
     validate_every: int = 500
     checkpoint_every: int = 500
     seed: int = 0
+
+
+@contextmanager
+def seeded(*key: int) -> Iterator[None]:
+    """Within, torch's own generators start from ``key``: for initial weights and dropout.
+
+    Example:
+        >>> with seeded(0):
+        ...     a = torch.rand(1)
+        >>> with seeded(0):
+        ...     bool(a == torch.rand(1))
+        True
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seeded_generator(*key).initial_seed())
+        yield
 
 
 class BatchStream(IterableDataset[Batch]):
@@ -155,8 +172,10 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Mean loss of a batch."""
         del index
-        generator = seeded_generator(self.settings.seed, 2, self.global_step, device=self.device)
-        loss = self.objective(self.model, batch, generator).mean()
+        key = (self.settings.seed, 2, self.global_step)
+        with seeded(*key):  # dropout draws from torch's own generator
+            generator = seeded_generator(*key, device=self.device)
+            loss = self.objective(self.model, batch, generator).mean()
         self.log("train_loss", loss, prog_bar=True, batch_size=num_rows(batch))
         return loss
 

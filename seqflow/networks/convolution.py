@@ -28,7 +28,7 @@ class ChannelNorm(nn.Module):
         self.scale = nn.Parameter(torch.ones(channels, 1))
 
     def forward(self, h: Tensor) -> Tensor:
-        """h / rms(h), scaled per channel."""
+        """H / rms(h), scaled per channel."""
         return h * (h.square().mean(1, keepdim=True) + 1e-6).rsqrt() * self.scale
 
 

@@ -1,0 +1,151 @@
+"""DNA models by name: what a configuration's words mean, and models to and from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from torch import nn
+
+from seqflow.autoregressive import Autoregression
+from seqflow.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
+from seqflow.denoiser import CausalPredictor, EvidenceDenoiser, NoisyClassifier
+from seqflow.dirichlet import DirichletFlow
+from seqflow.networks import ConvolutionalClassifier, ConvolutionalNetwork
+from seqflow.process import CategoricalProcess, Process
+from seqflow.settings import Settings, check_settings
+from seqflow.simplex import LinearFlow
+
+from .sequences import ALPHABET
+from .settings import Method, NetworkSettings
+
+DEFAULT_GENERATOR = "ctcf-pu1"
+DEFAULT_ORACLE = "ctcf-pu1-oracle"
+
+K = len(ALPHABET)
+NOISE: dict[str, CategoricalProcess] = {"dirichlet": DirichletFlow(K), "linear": LinearFlow(K)}
+
+
+class GeneratorSpec(Settings):
+    """What builds a generator again.
+
+    Attributes:
+        labels: the classes, in order of their numbers.
+        length: bases of the training sequences, and the most it can make.
+        method: how noise becomes data.
+        network: size of the network.
+        provenance: what it was trained on, for people.
+    """
+
+    labels: list[str]
+    length: int
+    method: Method
+    network: NetworkSettings
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+class ClassifierSpec(Settings):
+    """What builds a classifier again.
+
+    Attributes:
+        labels: the classes, in order of their numbers.
+        length: bases of the training sequences.
+        noise: the method whose noisy states it reads, or ``none``.
+        network: size of the network.
+        provenance: what it was trained on, for people.
+    """
+
+    labels: list[str]
+    length: int
+    noise: str
+    network: NetworkSettings
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A process and the network that predicts for it."""
+
+    spec: GeneratorSpec
+    process: Process
+    network: nn.Module
+
+    def label_id(self, label: str) -> int:
+        """The number of a class; ``ValueError`` that names those there are."""
+        if label not in self.spec.labels:
+            raise ValueError(f"no label {label!r}; the model knows {', '.join(self.spec.labels)}")
+        return self.spec.labels.index(label)
+
+    def default_steps(self, length: int) -> int:
+        """Steps that are enough: one a base from left to right, else 50."""
+        return length if isinstance(self.process, Autoregression) else 50
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier of finished sequences or, with noise, of noisy states."""
+
+    spec: ClassifierSpec
+    network: nn.Module
+
+
+def build_generator(spec: GeneratorSpec) -> Generator:
+    """A generator with fresh weights."""
+    size = dict(spec.network) | {"max_length": spec.length}
+    labels = len(spec.labels)
+    if spec.method == "autoregressive":
+        causal = ConvolutionalNetwork(K, K, labels, causal=True, **size)
+        return Generator(spec, Autoregression(K), CausalPredictor(K, causal))
+    process = NOISE[spec.method]
+    network = ConvolutionalNetwork(K, K, labels, **size)
+    return Generator(spec, process, EvidenceDenoiser(process, network))
+
+
+def build_classifier(spec: ClassifierSpec, *, dropout: float = 0.0) -> Classifier:
+    """A classifier with fresh weights."""
+    network = ConvolutionalClassifier(
+        K, len(spec.labels), max_length=spec.length, dropout=dropout, **dict(spec.network)
+    )
+    if spec.noise == "none":
+        return Classifier(spec, network)
+    return Classifier(spec, NoisyClassifier(NOISE[spec.noise], network))
+
+
+def save_generator(folder: Path, generator: Generator) -> None:
+    """Write it so that :func:`load_generator` finds it."""
+    _save(folder, "generator", generator.spec, generator.network)
+
+
+def save_classifier(folder: Path, classifier: Classifier) -> None:
+    """Write it so that :func:`load_classifier` finds it."""
+    _save(folder, "classifier", classifier.spec, classifier.network)
+
+
+def load_generator(name: str) -> Generator:
+    """A generator from its folder or, bundled, by name; raises ``ValueError``."""
+    checkpoint = load_checkpoint(
+        find_checkpoint(name, package="dna"), domain="dna", kind="generator"
+    )
+    spec = check_settings(GeneratorSpec, checkpoint.config, where=str(checkpoint.folder))
+    generator = build_generator(spec)
+    checkpoint.load_into(generator.network)
+    return generator
+
+
+def load_classifier(name: str) -> Classifier:
+    """A classifier from its folder or, bundled, by name; raises ``ValueError``."""
+    checkpoint = load_checkpoint(
+        find_checkpoint(name, package="dna"), domain="dna", kind="classifier"
+    )
+    spec = check_settings(ClassifierSpec, checkpoint.config, where=str(checkpoint.folder))
+    classifier = build_classifier(spec)
+    checkpoint.load_into(classifier.network)
+    return classifier
+
+
+def _save(folder: Path, kind: str, spec: Settings, model: nn.Module) -> None:
+    config: Mapping[str, Any] = spec.model_dump(mode="json")
+    save_checkpoint(folder, domain="dna", kind=kind, config=config, model=model)

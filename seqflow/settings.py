@@ -1,0 +1,71 @@
+"""Typed settings from a YAML file and ``key=value`` words of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def load_settings(schema: type[S], path: Path, overrides: Sequence[str] = ()) -> S:
+    """Settings from a file, some of them replaced.
+
+    Args:
+        schema: what the file must hold.
+        path: a YAML file.
+        overrides: words such as ``training.steps=100``; the value is YAML too.
+
+    Raises:
+        ValueError: for a file that cannot be read or is not YAML, a word without ``=``, and
+            every key that is unknown or has a value of the wrong kind.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ValueError(f"cannot read the settings {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"expected keys and values in {path}, got {type(content).__name__}")
+    for word in overrides:
+        _override(content, word)
+    return check_settings(schema, content, where=str(path))
+
+
+def check_settings(schema: type[S], content: dict[str, Any], *, where: str) -> S:
+    """``content`` as settings; raises ``ValueError`` that names every fault in one line."""
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise ValueError(f"{where}: {faults}") from None
+
+
+def _override(content: dict[str, Any], word: str) -> None:
+    key, equals, value = word.partition("=")
+    if not equals:
+        raise ValueError(f"expected key=value, got {word!r}, as in training.steps=100")
+    *parents, last = key.split(".")
+    for parent in parents:
+        content = content.setdefault(parent, {})
+        if not isinstance(content, dict):
+            raise ValueError(f"cannot set {key}: {parent} holds a value, not keys")
+    try:
+        content[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ValueError(f"the value of {key} is not YAML: {value!r}") from None
