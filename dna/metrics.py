@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .composition import count_kmers, gc_content, jensen_shannon_distance
@@ -47,7 +47,7 @@ class Summary:
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Named tensors for a safetensors file; inverse of `from_tensors`."""
-        tensors = {"num": torch.tensor(self.num), "gc": torch.tensor(self.gc).double()}
+        tensors = {"num": torch.tensor(self.num), "gc": torch.tensor(self.gc, dtype=torch.float64)}
         tensors |= {f"kmers.{k}": counts for k, counts in self.kmers.items()}
         for name, rate in self.motif_rates.items():
             tensors[f"motif.{name}"] = torch.tensor(rate, dtype=torch.float64)
@@ -122,14 +122,20 @@ def compare(sample: Summary, reference: Summary) -> dict[str, float]:
 
 
 def save_summaries(path: str | Path, summaries: Mapping[str, Summary]) -> None:
-    """Write summaries by label to one safetensors file, whole or not at all."""
+    """Write summaries by label to one safetensors file, whole or not at all.
+
+    Raises ``ValueError`` for a label that holds a slash and a path that cannot be written.
+    """
+    for label in summaries:
+        if "/" in label:
+            raise ValueError(f"expected labels without a slash, got {label!r}")
     tensors = {
         f"{label}/{name}": tensor.contiguous()
         for label, summary in summaries.items()
         for name, tensor in summary.to_tensors().items()
     }
     with replacing(path) as temporary:
-        save_file(tensors, temporary)
+        temporary.write_bytes(save(tensors))
 
 
 def load_summaries(path: str | Path) -> dict[str, Summary]:
@@ -138,7 +144,7 @@ def load_summaries(path: str | Path) -> dict[str, Summary]:
         tensors = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path}: expected a safetensors file of summaries: {error}") from None
-    labels = {name.rpartition("/")[0] for name in tensors}
+    labels = {name.partition("/")[0] for name in tensors}
     try:
         return {
             label: Summary.from_tensors(_below(f"{label}/", tensors)) for label in sorted(labels)

@@ -70,7 +70,7 @@ class Generator:
     """A process and the network that predicts for it."""
 
     spec: GeneratorSpec
-    process: Process
+    process: Process[Any]
     network: nn.Module
 
     def label_id(self, label: str) -> int:

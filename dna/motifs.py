@@ -66,22 +66,23 @@ class Motif:
     ) -> float:
         """The lowest score in bits that background reaches with at most this probability.
 
-        Exact up to the rounding of W grid steps. Raises ``ValueError`` if even the best
-        window is likelier than that, as for a motif that is too short.
+        Exact but for the rounding to the grid, which may let in what is W steps lower. Raises
+        ``ValueError`` if even the best window is likelier, as for a motif that is too short.
         """
         scores = (self.log_odds(background) / GRID_STEP).round().long()
         lowest = scores.amin(0)
         distribution = _distribution(scores - lowest, background)
         # P(score >= s), summed from the small end.
         tail = distribution.flip(0).cumsum(0).flip(0)
-        rare = (tail <= false_positive_rate).nonzero()
+        rare = ((tail <= false_positive_rate) & (distribution > 0)).nonzero()
         if rare.numel() == 0:
             raise ValueError(
                 f"expected a false positive rate of at least {float(tail[-1]):.2g}, the chance of "
                 f"the best window of motif {self.name} (width {self.width}), "
                 f"got {false_positive_rate:g}"
             )
-        return float(rare[0] + lowest.sum()) * GRID_STEP
+        # Half a step a column lower, so that no window is lost to the rounding of its score.
+        return float(rare[0] + lowest.sum() - self.width / 2) * GRID_STEP
 
 
 def load_motif(name: str) -> Motif:
@@ -108,7 +109,7 @@ def read_motifs(path: str | Path) -> list[Motif]:
         raise ValueError(f"{path}: expected a JASPAR matrix that starts with '>identifier name'")
     try:
         found = [_from_bio(motif) for motif in _motifs.parse(StringIO(text), "jaspar")]
-    except (ValueError, IndexError, KeyError) as error:
+    except Exception as error:  # Biopython 1.88 raises it bare for rows of unequal length
         raise ValueError(f"{path}: expected four rows of counts a matrix: {error}") from None
     if len(found) != text.count(">"):
         raise ValueError(f"{path}: expected four rows of counts for each of the matrices")

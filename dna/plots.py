@@ -114,8 +114,13 @@ def plot_frontier(
         axis.set_ylabel("judged to be of the wanted class")
         axis.set_title(title, loc="left")
         axis.grid(alpha=0.25, linewidth=0.6)
-        legend = axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        legend.set_title("numbers: guidance", prop={"size": 9.5})
+        axis.legend(
+            title="numbers: guidance",
+            title_fontsize=9.5,
+            frameon=False,
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+        )
         _save(figure, path)
 
 

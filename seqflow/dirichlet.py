@@ -28,7 +28,14 @@ from torch import Tensor
 from .categorical import cross_entropy
 from .dirichlet_rate import dirichlet_rate, distance_left
 from .process import expand_time, reaches_data
-from .simplex_state import check_state, land, tilt_logits, uniform_simplex, vertices
+from .simplex_state import (
+    check_state,
+    land,
+    probabilities,
+    tilt_logits,
+    uniform_simplex,
+    vertices,
+)
 
 TRAINING_SCALES = 3.5
 """t_max in units of the scale of the exponential law of s: 7 against 2 in the paper."""
@@ -42,7 +49,7 @@ def default_t_max(num_classes: int) -> float:
 
     Example:
         >>> [round(default_t_max(K), 1) for K in (4, 20, 32000)]
-        [7.1, 9.7, 19.7]
+        [7.1, 9.8, 19.7]
     """
     log_k = math.log(num_classes)
     return 5.272 + 1.243 * log_k + 0.491 * math.sqrt(log_k) - 1.705 / num_classes
@@ -66,7 +73,7 @@ class DirichletFlow:
     Example:
         >>> process = DirichletFlow(4)
         >>> process
-        DirichletFlow(num_classes=4, t_max=7.15)
+        DirichletFlow(num_classes=4, t_max=7.147)
         >>> generator = torch.Generator().manual_seed(0)
         >>> t = torch.tensor([0.0, 0.5, 1.0])
         >>> x_t, target = process.corrupt(torch.tensor([[1], [1], [1]]), t, generator=generator)
@@ -170,16 +177,13 @@ class DirichletFlow:
         return expand_time(self.dirichlet_time(t), x_t) * x_t.clamp_min(floor).log()
 
     def velocity(self, x_t: Tensor, logits: Tensor, t: Tensor) -> Tensor:
-        """V = dx/ds = q - x Q with q = p C(x, s), at s = ``dirichlet_time(t)``.
+        """The field v = dx/ds = q - x Q with q = p C(x, s), at s = ``dirichlet_time(t)``.
 
         Sums to zero, and never points out of the simplex. Shape ``(batch, length, K)``.
         """
-        q = self._inflow(x_t, logits, self.dirichlet_time(t))
+        s = expand_time(self.dirichlet_time(t), x_t)
+        q = probabilities(logits) * dirichlet_rate(x_t, s, self.num_classes)
         return q - x_t * q.sum(-1, keepdim=True)
-
-    def _inflow(self, x_t: Tensor, logits: Tensor, s: Tensor) -> Tensor:
-        rate = dirichlet_rate(x_t, expand_time(s, x_t), self.num_classes)
-        return logits.softmax(-1) * rate
 
     def step(
         self,
@@ -206,13 +210,13 @@ class DirichletFlow:
             ValueError: if the state or the prediction is not of shape (batch, length, K).
         """
         check_state(prediction, x_t.shape[:-1], self.num_classes)
-        s = self.dirichlet_time(t)
-        h = expand_time(self.dirichlet_time(t + dt) - s, x_t)
-        q = self._inflow(x_t, prediction, s)
-        hQ = h * q.sum(-1, keepdim=True)
-        moved = x_t * torch.exp(-hQ) + q * (h * _mean_decay(hQ))
+        s, s_next = (expand_time(self.dirichlet_time(u), x_t) for u in (t, t + dt))
+        p = probabilities(prediction)
+        q = p * dirichlet_rate(x_t, s, self.num_classes)
+        hQ = (s_next - s) * q.sum(-1, keepdim=True)
+        moved = x_t * torch.exp(-hQ) + q * ((s_next - s) * _mean_decay(hQ))
         arrives = expand_time(reaches_data(t, dt), x_t)
-        return land(moved, prediction, arrives, generator=generator)
+        return land(moved, p, arrives, generator=generator)
 
     def decode(self, x_1: Tensor) -> Tensor:
         """The token of the nearest vertex, ``(batch, length)``."""

@@ -89,7 +89,10 @@ def _front_end_packages() -> Iterable[str]:
 
 
 def _bundled(package: str) -> Iterator[Path]:
-    """The folders of a package's bundled models, without importing the package."""
+    """The folders of a package's bundled models.
+
+    Found without ``seqflow.checkpoints``, which needs torch: a doctor works without either.
+    """
     spec = importlib.util.find_spec(package)
     for location in (spec and spec.submodule_search_locations) or ():
         for config in sorted(Path(location, "bundled").glob("*/config.yaml")):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +57,7 @@ class FlowMatching:
         drop_label: probability of hiding the label, which classifier-free guidance needs.
     """
 
-    process: Process
+    process: Process[Any]
     drop_label: float = 0.0
 
     def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -96,7 +96,7 @@ class NoisyClassification:
         process: corrupts.
     """
 
-    process: Process
+    process: Process[Any]
 
     def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """Losses of shape ``(batch,)``."""

@@ -15,7 +15,7 @@ guidance, training and checkpoints know only these protocols, never a particular
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,8 +26,11 @@ Condition = State | None
 """What a sample is conditioned on: class labels, a mapping of tensors, or nothing."""
 
 
-class Process(Protocol):
-    """How noise becomes data.
+S = TypeVar("S", bound=State)
+
+
+class Process(Protocol[S]):
+    """How noise becomes data; S is the kind of its state, a tensor or a mapping.
 
     All draws come from ``generator``. Shapes: ``t`` and ``dt`` are ``(batch,)``.
     """
@@ -39,7 +42,7 @@ class Process(Protocol):
         generator: torch.Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
-    ) -> State:
+    ) -> S:
         """Draw x_0; ``shape`` is the shape of the data, batch first."""
         ...
 
@@ -47,10 +50,10 @@ class Process(Protocol):
         self,
         x_1: Any,
         t: Tensor,
-        x_0: State | None = None,
+        x_0: S | None = None,
         *,
         generator: torch.Generator | None = None,
-    ) -> tuple[State, Any]:
+    ) -> tuple[S, Any]:
         """Draw x_t given the clean ``x_1``; returns it with the training target.
 
         ``x_0`` is the noise to start from, if a coupling chose one.
@@ -63,22 +66,22 @@ class Process(Protocol):
 
     def step(
         self,
-        x_t: State,
+        x_t: S,
         prediction: Any,
         t: Tensor,
         dt: Tensor,
         *,
         generator: torch.Generator | None = None,
-    ) -> State:
+    ) -> S:
         """Draw (or move to) x_{t+dt}, with the prediction frozen over the step."""
         ...
 
-    def decode(self, x_1: State) -> Any:
+    def decode(self, x_1: S) -> Any:
         """Read the data off a finished state."""
         ...
 
 
-class CategoricalProcess(Process, Protocol):
+class CategoricalProcess(Process[Tensor], Protocol):
     """A process whose data are tokens ``(batch, length)`` of ``num_classes`` kinds.
 
     Its prediction is the logits of p(x_1 | x_t), shape ``(batch, length, num_classes)``.

@@ -78,7 +78,7 @@ class Sampler:
         ValueError: for a batch size below one.
     """
 
-    process: Process
+    process: Process[Any]
     predictor: Predictor
     times: Tensor
     batch_size: int = BLOCK

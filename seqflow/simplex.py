@@ -25,7 +25,14 @@ from torch import Tensor
 
 from .categorical import cross_entropy
 from .process import expand_time, reaches_data
-from .simplex_state import check_state, land, tilt_logits, uniform_simplex, vertices
+from .simplex_state import (
+    check_state,
+    land,
+    probabilities,
+    tilt_logits,
+    uniform_simplex,
+    vertices,
+)
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,7 @@ class LinearFlow:
             ValueError: if ``x_0`` is not of shape ``(batch, length, K)``.
         """
         if x_0 is None:
-            x_0 = self.sample_prior(
-                x_1.shape, generator=generator, dtype=t.dtype, device=t.device
-            )
+            x_0 = self.sample_prior(x_1.shape, generator=generator, dtype=t.dtype, device=t.device)
         check_state(x_0, x_1.shape, self.num_classes)
         t = expand_time(t, x_0)
         return (1 - t) * x_0 + t * vertices(x_1, self.num_classes, x_0.dtype), x_1
@@ -111,7 +116,7 @@ class LinearFlow:
 
     def velocity(self, x_t: Tensor, logits: Tensor, t: Tensor) -> Tensor:
         """V = dx/dt = (p - x)/(1 - t), finite at t = 1; shape ``(batch, length, K)``."""
-        return (logits.softmax(-1) - x_t) / expand_time(_time_left(t), x_t)
+        return (probabilities(logits) - x_t) / expand_time(_time_left(t), x_t)
 
     def step(
         self,
@@ -136,9 +141,9 @@ class LinearFlow:
         """
         check_state(prediction, x_t.shape[:-1], self.num_classes)
         part = expand_time((dt / _time_left(t)).clamp_max(1), x_t)
-        moved = torch.lerp(x_t, prediction.softmax(-1), part)
+        p = probabilities(prediction)
         arrives = expand_time(reaches_data(t, dt), x_t)
-        return land(moved, prediction, arrives, generator=generator)
+        return land(torch.lerp(x_t, p, part), p, arrives, generator=generator)
 
     def decode(self, x_1: Tensor) -> Tensor:
         """The token of the nearest vertex, ``(batch, length)``."""

@@ -1,0 +1,104 @@
+"""Sequences from a trained generator, steered or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seqflow.guidance import (
+    NO_LABEL,
+    ClassifierFreeGuidance,
+    ClassifierGuidance,
+    Combination,
+    log_linear,
+)
+from seqflow.process import Tiltable
+from seqflow.sampling import Predictor, Sampler, time_grid
+
+from .models import Classifier, Generator
+
+
+@dataclass(frozen=True)
+class Steering:
+    """How to push samples towards their class.
+
+    Attributes:
+        strength: 0 not at all, 1 as the data are, more beyond.
+        combine: of classifier-free guidance.
+        guide: a classifier of the generator's noisy states; then its gradient steers, and
+            ``combine`` is not used.
+    """
+
+    strength: float = 1.0
+    combine: Combination = log_linear
+    guide: Classifier | None = None
+
+    def predictor(self, generator: Generator) -> Predictor:
+        """The generator's network, steered; raises ``ValueError`` if the guide does not fit."""
+        if self.guide is None:
+            return ClassifierFreeGuidance(generator.network, self.strength, self.combine)
+        _check_guide(self.guide, generator)
+        process: Tiltable = generator.process  # type: ignore[assignment]  # of the guide's method
+        return ClassifierGuidance(process, generator.network, self.guide.network, self.strength)
+
+
+def generate(
+    generator: Generator,
+    label: str | None,
+    num: int,
+    *,
+    length: int | None = None,
+    steering: Steering | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str = "cpu",
+    progress: bool = False,
+) -> Tensor:
+    """Draw tokens ``(num, length)``.
+
+    Args:
+        generator: the model.
+        label: the class to steer towards; None for sequences of any class.
+        num: how many.
+        length: bases; the training length if None.
+        steering: how strongly; as the data are if None.
+        steps: of the sampler; the generator's default if None.
+        seed: same seed, same sequences, whatever the batch size.
+        batch_size: sequences that the network sees at once.
+        device: where to compute.
+        progress: whether to show a bar on stderr.
+
+    Raises:
+        ValueError: for an unknown label, or a length or number that cannot be.
+    """
+    length = generator.spec.length if length is None else length
+    if not 1 <= length <= generator.spec.length:
+        raise ValueError(f"expected a length from 1 to {generator.spec.length}, got {length}")
+    if num < 0:
+        raise ValueError(f"expected a number of sequences of at least 0, got {num}")
+    number = NO_LABEL if label is None else generator.label_id(label)
+    steering = Steering() if steering is None else steering
+    generator.network.to(device)
+    predictor = generator.network if label is None else steering.predictor(generator)
+    times = time_grid(steps or generator.default_steps(length), device=device)
+    sampler = Sampler(generator.process, predictor, times, batch_size, progress)
+    condition = torch.full((num,), number, device=device)
+    x_1 = sampler.sample((num, length), condition=condition, seed=seed)
+    tokens: Tensor = generator.process.decode(x_1).cpu()
+    return tokens
+
+
+def _check_guide(guide: Classifier, generator: Generator) -> None:
+    if guide.spec.noise != generator.spec.method:
+        raise ValueError(
+            f"the guide reads {guide.spec.noise} states, the generator makes "
+            f"{generator.spec.method} ones; train a guide with noise: {generator.spec.method}"
+        )
+    if guide.spec.labels != generator.spec.labels:
+        raise ValueError(
+            f"the guide knows the labels {', '.join(guide.spec.labels)}, the generator "
+            f"{', '.join(generator.spec.labels)}; train both on the same classes, in one order"
+        )
