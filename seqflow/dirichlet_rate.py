@@ -67,7 +67,7 @@ def logit_speed(x: Tensor, s: Tensor, num_classes: int) -> Tensor:
     z = x.clamp_min(torch.finfo(x.dtype).tiny)
     # ln(1 + e_0/z) without forming the quotient, whose derivative overflows near z = 0.
     tail = F.softplus(math.log(e_0) - z.log(), threshold=40.0)
-    f = (m_0 - m_1 * z) * tail + m_1 * e_0
+    f: Tensor = (m_0 - m_1 * z) * tail + m_1 * e_0
     for e, residue in zip(poles, residues, strict=True):
         f = torch.addcdiv(f, residue, z + e)
     return f

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -52,6 +52,7 @@ class TrainingSettings:
         validate_every: steps between validations.
         checkpoint_every: steps between saved training states.
         seed: of batches and noise.
+        precision: of Lightning's; ``bf16-mixed`` is faster where the processor knows it.
     """
 
     steps: int = 5000
@@ -64,6 +65,7 @@ class TrainingSettings:
     validate_every: int = 500
     checkpoint_every: int = 500
     seed: int = 0
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
 
 @contextmanager
@@ -240,6 +242,7 @@ def fit(
         max_epochs=-1,
         accelerator=device,
         devices=1,
+        precision=own.precision,
         gradient_clip_val=own.clip,
         val_check_interval=own.validate_every,
         check_val_every_n_epoch=None,
