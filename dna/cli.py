@@ -131,10 +131,10 @@ def run_oracle(options: argparse.Namespace) -> None:
 
 def run_sample(options: argparse.Namespace) -> None:
     """Make sequences."""
+    from seqflow.files import check_writable
     from seqflow.guidance import linear, log_linear
 
     from .fasta import write_fasta
-    from .files import check_writable
     from .generation import Steering, generate
     from .models import DEFAULT_GENERATOR, load_classifier, load_generator
 

@@ -13,10 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-import torch
+from seqflow.files import replacing
 
 from .fasta import write_fasta
-from .files import replacing
 from .generation import Steering, generate
 from .judge import Judge, format_table, load_judge
 from .models import DEFAULT_GENERATOR, DEFAULT_ORACLE, Generator, load_generator
@@ -24,7 +23,7 @@ from .motif_scan import aligned_hits
 from .plots import FrontierPoint, plot_frontier, plot_logos
 
 STRENGTHS = (0.0, 1.0, 3.0)
-MOTIF_OF = {"ctcf": "CTCF", "pu1": "PU.1"}
+MOTIF_OF = {"ctcf": "CTCF", "pu1": "PU1"}
 
 
 def main() -> None:
@@ -76,7 +75,6 @@ def _one_class(
         write_fasta(options.out / f"{label}_guidance{strength:g}.fasta", tokens, headers)
         rows[name] = judge.row(tokens, label)
         hits = aligned_hits(tokens, motif)
-        counts = torch.stack([(hits == base).sum(0) for base in range(4)])
         logos[f"{motif.name} sites in {len(hits)} of {len(tokens)}: guidance {strength:g}"] = (
             counts
         )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from seqflow.files import replacing
+
 from .datasets import labels_of, select
 from .fasta import read_fasta
-from .files import replacing
 from .records import Records, concatenate
 
 FASTA = (".fa", ".fasta", ".fa.gz", ".fasta.gz")

@@ -18,7 +18,8 @@ from typing import Any
 from Bio.SeqIO.FastaIO import SimpleFastaParser
 from torch import Tensor
 
-from .files import read_text, replacing
+from seqflow.files import read_text, replacing
+
 from .records import Records, make_records
 from .sequences import decode
 

@@ -33,7 +33,7 @@ from .models import Classifier, load_classifier
 from .motifs import Motif, load_motif
 from .sequences import one_hot
 
-MOTIFS = ("CTCF", "PU.1")
+MOTIFS = ("CTCF", "PU1")
 REFERENCE = "reference.safetensors"
 CHUNK = 512
 

@@ -18,8 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from seqflow.files import replacing
+
 from .composition import count_kmers, gc_content, jensen_shannon_distance
-from .files import replacing
 from .frechet import Gaussian, expected_floor, fit_gaussian, frechet_distance
 from .motif_scan import hit_rate
 from .motifs import Motif

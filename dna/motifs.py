@@ -23,7 +23,8 @@ from Bio import motifs
 from Bio.motifs import jaspar
 from torch import Tensor
 
-from .files import read_text, replacing
+from seqflow.files import read_text, replacing
+
 from .sequences import ALPHABET
 
 # Biopython is not annotated.

@@ -23,7 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from .files import replacing
+from seqflow.files import replacing
+
 from .sequences import ALPHABET
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.

@@ -11,7 +11,8 @@ import csv
 from io import StringIO
 from pathlib import Path
 
-from .files import read_text
+from seqflow.files import read_text
+
 from .records import Records, make_records
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from .files import replacing
 
 
 def plot_training(logs: Path, path: Path) -> None:
@@ -23,9 +24,8 @@ def plot_training(logs: Path, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if curves:
         axes.legend(frameon=False)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    figure.savefig(temporary, dpi=150)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150)
 
 
 def read_curves(logs: Path) -> dict[str, dict[int, float]]:

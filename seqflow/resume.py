@@ -9,7 +9,6 @@ keys are integers, which JSON would turn into text.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from .files import replacing
 
 
 def flatten(value: Any, tensors: list[Tensor]) -> Any:
@@ -64,11 +65,10 @@ class SafetensorsIO(CheckpointIO):
         del storage_options
         tensors: list[Tensor] = []
         structure = json.dumps(flatten(checkpoint, tensors))
-        temporary = Path(f"{path}.{os.getpid()}.tmp")
-        temporary.parent.mkdir(parents=True, exist_ok=True)
         named = {str(number): tensor for number, tensor in enumerate(tensors)}
-        save_file(named, temporary, metadata={"structure": structure})
-        temporary.replace(path)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            save_file(named, temporary, metadata={"structure": structure})
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None

@@ -70,7 +70,8 @@ def draw_vertices(p: Tensor, *, generator: torch.Generator | None = None) -> Ten
     probability zero is never drawn.
     """
     cumulative = p.cumsum(-1)
-    u = torch.rand((*p.shape[:-1], 1), generator=generator, dtype=p.dtype, device=p.device)
+    # Not torch.rand, whose generator argument torch 2.13 cannot compile for changing shapes.
+    u = p.new_empty((*p.shape[:-1], 1)).uniform_(generator=generator)
     # Whether the draw lies beyond token k; never beyond the last, whatever the rounding.
     beyond = (cumulative <= u * cumulative[..., -1:])[..., :-1]
     reached = F.pad(beyond, (1, 0), value=True)

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from dna.files import read_text, replacing
+from seqflow.files import check_writable, read_text, replacing
 
 
 def test_reads_plain_gzipped_and_marked_text(tmp_path):
@@ -66,3 +66,15 @@ def test_unwritable_paths(tmp_path):
     # A body that never wrote the temporary file.
     with pytest.raises(ValueError, match=r"write .*x: No such file"), replacing(tmp_path / "x"):
         pass
+
+
+def test_checks_an_output_before_the_work_is_done(tmp_path):
+    check_writable("-")
+    check_writable(tmp_path / "new.txt")
+    assert not list(tmp_path.iterdir())
+    for path, reason in (
+        (tmp_path, "it is a folder"),
+        (tmp_path / "missing" / "new.txt", "there is no folder"),
+    ):
+        with pytest.raises(ValueError, match=f"cannot write .*: {reason}"):
+            check_writable(path)

@@ -37,6 +37,22 @@ def read_text(path: str | Path) -> str:
         ) from None
 
 
+def check_writable(path: str | Path) -> None:
+    """Raise ``ValueError`` if a file cannot be made there; to ask before long work.
+
+    ``-``, which stands for stdout, always can.
+    """
+    if str(path) == "-":
+        return
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"cannot write {path}: it is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(f"cannot write {path}: permission denied")
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path to write to; renamed to ``path`` on success, deleted on failure.
@@ -55,8 +71,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         >>> folder.cleanup()
     """
     path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"cannot write {path}: it is a folder; name a file in it")
+    check_writable(path)
     if path.exists() and not path.is_file():
         yield path
         return
