@@ -15,6 +15,7 @@ from pathlib import Path
 
 from seqflow.files import replacing
 
+from .composition import base_counts
 from .fasta import write_fasta
 from .generation import Steering, generate
 from .judge import Judge, format_table, load_judge
@@ -37,7 +38,7 @@ def main() -> None:
     started = time.perf_counter()
     options.out.mkdir(parents=True, exist_ok=True)
     generator, judge = load_generator(DEFAULT_GENERATOR), load_judge(DEFAULT_ORACLE)
-    rows = {}
+    rows: dict[str, dict[str, float]] = {}
     for label in generator.spec.labels:
         rows |= _one_class(generator, judge, label, options)
     _draw_frontier(rows, generator.spec.labels, options.out / "frontier.png")
@@ -75,9 +76,8 @@ def _one_class(
         write_fasta(options.out / f"{label}_guidance{strength:g}.fasta", tokens, headers)
         rows[name] = judge.row(tokens, label)
         hits = aligned_hits(tokens, motif)
-        logos[f"{motif.name} sites in {len(hits)} of {len(tokens)}: guidance {strength:g}"] = (
-            counts
-        )
+        found = f"{motif.name} in {len(hits)} of {len(tokens)}"
+        logos[f"{found}, guidance {strength:g}"] = base_counts(hits)
     plot_logos(options.out / f"{label}_logo.png", logos)
     return rows
 

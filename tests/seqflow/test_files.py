@@ -58,7 +58,7 @@ def test_a_device_is_written_in_place():
 
 
 def test_unwritable_paths(tmp_path):
-    with pytest.raises(ValueError, match="it is a folder"), replacing(tmp_path):
+    with pytest.raises(ValueError, match=r"it is a folder"), replacing(tmp_path):
         pass
     missing = tmp_path / "none" / "x"
     with pytest.raises(ValueError, match=r"write .*x: there is no folder"), replacing(missing):
@@ -76,5 +76,5 @@ def test_checks_an_output_before_the_work_is_done(tmp_path):
         (tmp_path, "it is a folder"),
         (tmp_path / "missing" / "new.txt", "there is no folder"),
     ):
-        with pytest.raises(ValueError, match=f"cannot write .*: {reason}"):
+        with pytest.raises(ValueError, match=rf"cannot write .*: {reason}"):
             check_writable(path)

@@ -141,7 +141,7 @@ class TestClassifierGuidance:
         torch.testing.assert_close(self.guided(process, state, 0.1), expected)
 
     def test_raises_the_probability_of_the_wanted_tokens(self, process, state):
-        x_t, t, label = state
+        label = state[2]
         base, tilted = (self.guided(process, state, w).softmax(-1) for w in (0.0, 1.0))
         gain = self.weight.T[label] - self.weight.T[1 - label]
         score = [(p * gain.reshape(B, L, K)).sum((1, 2)) for p in (base, tilted)]

@@ -1,0 +1,184 @@
+"""Training: exact resume, reproducible batches, averages, states on disk without pickle."""
+
+import json
+
+import pytest
+import torch
+from pytorch_lightning.callbacks import Callback
+from safetensors import safe_open
+
+from seqflow.dirichlet import DirichletFlow
+from seqflow.networks import ConvolutionalClassifier
+from seqflow.objectives import (
+    Classification,
+    FlowMatching,
+    NoisyClassification,
+    hide_labels,
+    stratified_times,
+)
+from seqflow.plots import plot_training, read_curves
+from seqflow.resume import SafetensorsIO, flatten, unflatten
+from seqflow.training import BatchStream, TrainingModule, TrainingSettings, fit, seeded
+
+X = torch.randint(0, 4, (90, 12), generator=torch.Generator().manual_seed(0))
+DATA = {"x_1": X, "label": (X[:, 3] > 1).long()}
+SETTINGS = TrainingSettings(steps=24, batch_size=16, checkpoint_every=8, validate_every=8)
+
+
+class Interrupt(Callback):
+    """Stops a run as a person would, after some steps."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == self.step:
+            trainer.should_stop = True
+
+
+def module(settings=SETTINGS):
+    with seeded(0):
+        # Dropout on: its draws too must be the same after a resume.
+        model = ConvolutionalClassifier(
+            4, 2, channels=8, dilations=(1,), max_length=12, embedding_size=4, dropout=0.5
+        )
+    return TrainingModule(model, Classification(4), DATA, DATA, settings)
+
+
+def test_interrupted_training_equals_uninterrupted(tmp_path):
+    whole = fit(module(), tmp_path / "whole", progress=False)
+    # Stopped at 19, it goes on from the state saved at 16 and repeats three steps.
+    fit(module(), tmp_path / "parts", progress=False, callbacks=[Interrupt(19)])
+    parts = fit(module(), tmp_path / "parts", progress=False)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, parts.state_dict()[name]), name
+
+
+def test_training_learns_and_leaves_curves(tmp_path):
+    settings = TrainingSettings(steps=150, batch_size=32, learning_rate=1e-2, validate_every=50)
+    model = fit(module(settings), tmp_path, progress=False)
+    assert not model.training
+    features = torch.nn.functional.one_hot(X, 4).float()
+    accuracy = (model(features).argmax(-1) == DATA["label"]).double().mean()
+    # The label is one base of a fixed position; chance is 0.5 with deviation 0.05.
+    assert accuracy > 0.8
+    curves = read_curves(tmp_path / "logs")
+    assert set(curves) == {"train_loss", "validation_loss"}
+    plot_training(tmp_path / "logs", tmp_path / "training.png")
+    assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_state_on_disk_is_plain_json_and_tensors(tmp_path):
+    fit(module(), tmp_path, progress=False)
+    with safe_open(tmp_path / "training_state.safetensors", framework="pt") as file:
+        assert "global_step" in json.dumps(json.loads(file.metadata()["structure"]))
+
+
+def test_damaged_state_is_named(tmp_path):
+    (tmp_path / "training_state.safetensors").write_bytes(b"rubbish")
+    with pytest.raises(ValueError, match=r"expected a training state in .* delete it"):
+        fit(module(), tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": [1, 2.5, None, True, "x"], 3: (torch.ones(2), {"b": torch.tensor(1)})},
+        [],
+        {},
+        torch.zeros(0),
+    ],
+)
+def test_flatten_round_trip(value, tmp_path):
+    checkpoint = {"value": value}
+    SafetensorsIO().save_checkpoint(checkpoint, tmp_path / "state")
+    back = SafetensorsIO().load_checkpoint(tmp_path / "state")
+    assert str(back) == str(checkpoint)
+    tensors = []
+    assert str(unflatten(flatten(value, tensors), tensors)) == str(value)
+
+
+def test_objects_are_refused_in_states():
+    with pytest.raises(ValueError, match=r"expected plain values and tensors"):
+        flatten({"a": object()}, [])
+
+
+class TestBatches:
+    def take(self, number, **options):
+        stream = iter(BatchStream(DATA, **({"batch_size": 16, "seed": 3} | options)))
+        return [next(stream)["x_1"] for _ in range(number)]
+
+    def test_any_start_gives_the_same_batches(self):
+        late = self.take(4, start=7)
+        for a, b in zip(self.take(11)[7:], late, strict=True):
+            assert torch.equal(a, b)
+
+    def test_an_epoch_shows_every_row_once(self):
+        rows = torch.cat(self.take(6, batch_size=15))
+        assert torch.equal(rows.unique(dim=0), X.unique(dim=0))
+        assert len(rows) == len(X)
+
+    def test_epochs_and_seeds_differ(self):
+        assert not torch.equal(self.take(7)[0], self.take(7)[5])
+        assert not torch.equal(self.take(1)[0], self.take(1, seed=4)[0])
+
+    def test_small_data_make_small_batches(self):
+        assert self.take(1, batch_size=1000)[0].shape == X.shape
+
+    def test_no_data(self):
+        with pytest.raises(ValueError, match=r"expected training data, got none"):
+            BatchStream({"x_1": X[:0]}, 4, 0)
+
+    def test_augmentation_is_reproducible(self):
+        def flip(batch, generator):
+            return {
+                "x_1": batch["x_1"].flip(1)
+                if torch.rand(1, generator=generator) < 0.5
+                else batch["x_1"]
+            }
+
+        for a, b in zip(
+            self.take(8, augment=flip)[5:], self.take(3, augment=flip, start=5), strict=True
+        ):
+            assert torch.equal(a, b)
+
+
+def test_average_follows_the_formula(tmp_path):
+    settings = TrainingSettings(steps=1, batch_size=16, learning_rate=0.1, warmup=1)
+    trained = module(settings)
+    before = {name: tensor.clone() for name, tensor in trained.model.named_parameters()}
+    fit(trained, tmp_path, progress=False)
+    for name, averaged in trained.averaged.module.named_parameters():
+        # AveragedModel copies at its first update; with one step that is the weights.
+        assert torch.equal(averaged, dict(trained.model.named_parameters())[name])
+    moved = [not torch.equal(before[n], p) for n, p in trained.model.named_parameters()]
+    assert any(moved)
+
+
+class TestObjectives:
+    def test_stratified_times_fall_into_every_stratum(self):
+        t = stratified_times(50, torch.Generator().manual_seed(0))
+        assert ((t * 50).floor().sort().values == torch.arange(50)).all()
+        assert stratified_times(0, torch.Generator()).shape == (0,)
+
+    @pytest.mark.parametrize(("probability", "hidden"), [(0.0, 0), (1.0, 1000)])
+    def test_labels_are_hidden_at_the_ends(self, probability, hidden):
+        label = torch.ones(1000, dtype=torch.long)
+        shown = hide_labels(label, probability, torch.Generator().manual_seed(0))
+        assert (shown < 0).sum() == hidden
+
+    def test_labels_are_hidden_at_the_rate(self):
+        shown = hide_labels(torch.ones(10_000).long(), 0.3, torch.Generator().manual_seed(0))
+        # Five standard deviations of a binomial share.
+        assert abs((shown < 0).double().mean() - 0.3) < 5 * (0.3 * 0.7 / 10_000) ** 0.5
+
+    def test_losses_are_per_example_and_from_the_generator(self):
+        process = DirichletFlow(4)
+
+        def model(x_t, t, condition=None):
+            return x_t.mean(1) if condition is None else x_t
+
+        for objective in (FlowMatching(process, 0.1), NoisyClassification(process)):
+            a, b = (objective(model, DATA, torch.Generator().manual_seed(1)) for _ in range(2))
+            assert a.shape == (len(X),)
+            assert torch.equal(a, b)
