@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-import mpmath
+import mpmath  # type: ignore[import-untyped]  # ships no type information
 import torch
 
 from seqflow.dirichlet_rate import dirichlet_rate, quadrature

@@ -1,15 +1,12 @@
 """A model on disk: a folder with ``config.yaml`` and ``model.safetensors``.
 
 The configuration says what the weights are: format version, domain, kind, and all that is
-needed to build the network again. Nothing is pickled. A folder appears complete or not at
-all. Bundled models lie in the ``bundled`` folder of their domain's package and are found by
-name.
+needed to build the network again. Nothing is pickled. Bundled models lie in the ``bundled``
+folder of their domain's package and are found by name.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,6 +17,8 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from .files import replacing
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
@@ -54,26 +53,22 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path, *, domain: str, kind: str, config: Mapping[str, Any], model: nn.Module
 ) -> None:
-    """Write a model; an older one in the same folder is replaced at the very end.
+    """Write a model, or replace the one in the same folder.
 
     Raises:
         ValueError: if the folder cannot be written.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    header = {"format": FORMAT, "domain": domain, "kind": kind}
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     try:
-        temporary.mkdir(parents=True)
-        text = yaml.safe_dump(header | dict(config), sort_keys=False)
-        (temporary / CONFIG).write_text(text, encoding="utf-8")
-        save_file(weights, temporary / WEIGHTS)
-        folder.mkdir(exist_ok=True)
-        for name in (WEIGHTS, CONFIG):
-            os.replace(temporary / name, folder / name)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"cannot write the model to {folder}: {error.strerror}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    header = {"format": FORMAT, "domain": domain, "kind": kind}
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    with replacing(folder / WEIGHTS) as path:
+        save_file(weights, path)
+    # Last, because a folder without it is no model.
+    with replacing(folder / CONFIG) as path:
+        path.write_text(yaml.safe_dump(header | dict(config), sort_keys=False), encoding="utf-8")
 
 
 def load_checkpoint(folder: Path, *, domain: str, kind: str) -> Checkpoint:

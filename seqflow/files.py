@@ -82,8 +82,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
         yield temporary
+        # Some writers make private files; a result is as readable as any other file.
+        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, target)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The process's umask; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -78,3 +78,10 @@ def test_checks_an_output_before_the_work_is_done(tmp_path):
     ):
         with pytest.raises(ValueError, match=rf"cannot write .*: {reason}"):
             check_writable(path)
+
+
+def test_private_files_become_as_readable_as_others(tmp_path):
+    (tmp_path / "plain").touch()
+    with replacing(tmp_path / "new") as temporary:
+        temporary.touch(mode=0o600)
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode

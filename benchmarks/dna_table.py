@@ -1,0 +1,186 @@
+r"""The table of DNA generators: baselines, methods, strengths of guidance, judged alike.
+
+Rows: real sequences of the training chromosomes (what a perfect model would score), uniform
+random bases, a positional weight matrix, an order-5 Markov chain, and each generator at each
+strength. All rows have the same number of sequences; the reference is the held-out test set.
+Frechet distances are in the embeddings of an oracle that saw neither training nor test set.
+
+    python benchmarks/dna_table.py --files ctcf=ctcf.fa.gz pu1=pu1.fa.gz \
+        --train chr2 chr4 ... --test chr1 --oracle ctcf-pu1-oracle \
+        --generators dirichlet=ctcf-pu1 linear=runs/... --guidance 0 1 2 3 --num 2000
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dna.composition import kmer_distance
+from dna.datasets import labels_of, read_records, select
+from dna.generation import Steering, generate
+from dna.judge import Judge, format_table, load_judge, with_references
+from dna.markov import fit_markov
+from dna.models import load_classifier, load_generator
+from dna.plots import FrontierPoint, plot_frontier
+from dna.positional import fit_positional
+from dna.settings import DataSettings, TableSettings
+from seqflow.files import replacing
+
+Row = dict[str, float]
+
+
+def main() -> None:
+    """Make the table and its pictures."""
+    options = parse()
+    source = (
+        {"table": TableSettings(path=options.table)}
+        if options.table
+        else {"files": dict(word.split("=", 1) for word in options.files)}
+    )
+    records = read_records(DataSettings(**source, train=options.train))
+    train, test = (
+        select(records, groups, key=key)
+        for groups, key in ((options.train, "--train"), (options.test, "--test"))
+    )
+    labels = options.labels or labels_of(records)
+    tests = {label: test.with_label(label).tokens for label in labels}
+    judge = with_references(load_judge(options.oracle, tests), tests)
+    sections = {}
+    for label in labels:
+        section = Section(judge, label, train.with_label(label).tokens, tests[label], options)
+        section.baselines()
+        for word in options.generators:
+            section.generator(*word.split("=", 1))
+        sections[label] = section
+        write(sections, options)
+
+
+class Section:
+    """The rows of one class."""
+
+    def __init__(
+        self, judge: Judge, label: str, train: Tensor, test: Tensor, options: argparse.Namespace
+    ) -> None:
+        self.judge, self.label, self.options = judge, label, options
+        self.train, self.test = train, test
+        self.rows: dict[str, Row] = {}
+
+    def add(self, name: str, tokens: Tensor, seconds: float | None = None) -> None:
+        """Judge one set of sequences."""
+        row = self.judge.row(tokens, self.label, self.train)
+        row["js 8"] = kmer_distance(tokens, self.test, 8)
+        if seconds is not None:
+            row["CPU s per 1000"] = seconds * 1000 / len(tokens)
+        self.rows[name] = row
+        print(self.label, name, {k: round(v, 3) for k, v in row.items()}, file=sys.stderr)
+
+    def baselines(self) -> None:
+        """Real sequences, and models that need no network."""
+        generator = torch.Generator().manual_seed(self.options.seed)
+        num, length = self.options.num, self.train.shape[1]
+        order = torch.randperm(len(self.train), generator=generator)[:num]
+        self.add("real, training chromosomes", self.train[order])
+        self.add("uniform random", torch.randint(0, 4, (num, length), generator=generator))
+        started = time.process_time()
+        matrix = fit_positional(self.train).sample(num, generator=generator)
+        self.add("positional weight matrix", matrix, time.process_time() - started)
+        started = time.process_time()
+        chain = fit_markov(self.train, order=5).sample(num, length, generator=generator)
+        self.add("Markov chain, order 5", chain, time.process_time() - started)
+
+    def generator(self, name: str, folder: str) -> None:
+        """One row for each strength; a guide after a comma: ``name=folder,guide``."""
+        folder, _, guide = folder.partition(",")
+        model = load_generator(folder)
+        classifier = load_classifier(guide) if guide else None
+        for strength in self.options.guidance:
+            if model.spec.method == "autoregressive" and strength not in (1.0, 3.0):
+                continue
+            if guide and strength in (0.0,):
+                continue
+            started = time.process_time()
+            tokens = generate(
+                model,
+                self.label,
+                self.options.num,
+                steering=Steering(strength, guide=classifier),
+                steps=None if model.spec.method == "autoregressive" else self.options.steps,
+                seed=self.options.seed,
+                batch_size=self.options.batch_size,
+                progress=True,
+            )
+            self.add(f"{name}, guidance {strength:g}", tokens, time.process_time() - started)
+
+
+def write(sections: dict[str, Section], options: argparse.Namespace) -> None:
+    """The tables so far, and the frontier of every generator."""
+    command = shlex.join(["python", "benchmarks/dna_table.py", *map(short, sys.argv[1:])])
+    lines = [
+        f"# {options.title}",
+        "",
+        f"{options.num} sequences a row, seed {options.seed}, {options.steps} steps, one seed "
+        f"of training; test: {' '.join(options.test)}.",
+        "",
+    ]
+    for label, section in sections.items():
+        lines += [f"## {label}", "", format_table(section.rows), ""]
+    lines += ["```", command, "```", ""]
+    with replacing(options.out) as path:
+        path.write_text("\n".join(lines), encoding="utf-8")
+    for word in options.generators:
+        name = word.partition("=")[0]
+        curves = {
+            label: [
+                FrontierPoint(w, section.rows[key]["success"], section.rows[key]["frechet"])
+                for w in options.guidance
+                if (key := f"{name}, guidance {w:g}") in section.rows
+            ]
+            for label, section in sections.items()
+        }
+        references = {
+            row: {
+                label: (section.rows[row]["success"], max(section.rows[row]["frechet"], 1e-3))
+                for label, section in sections.items()
+            }
+            for row in ("real, training chromosomes", "Markov chain, order 5")
+        }
+        picture = options.out.with_name(f"{options.out.stem}_{name.replace(' ', '_')}.png")
+        plot_frontier(picture, curves, references=references, title=f"{name}: guidance")
+
+
+def short(word: str) -> str:
+    """A word of the command line with file names instead of paths."""
+    key, equals, value = word.rpartition("=")
+    return f"{key}{equals}{os.path.basename(value) if value.startswith(('/', '..')) else value}"
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--files", nargs="+", default=[], metavar="LABEL=FILE")
+    add("--table", type=Path, help="CSV with columns sequence and label, instead of --files")
+    add("--labels", nargs="+", help="classes to report (default: all)")
+    add("--train", nargs="+", required=True, help="groups of the generators and baselines")
+    add("--test", nargs="+", required=True, help="groups of the reference")
+    add("--oracle", required=True)
+    add("--generators", nargs="+", default=[], metavar="NAME=MODEL[,GUIDE]")
+    add("--guidance", nargs="+", type=float, default=[0.0, 1.0, 2.0, 3.0, 4.0, 8.0])
+    add("--num", type=int, default=2000)
+    add("--steps", type=int, default=50)
+    add("--batch-size", type=int, default=64)
+    add("--seed", type=int, default=0)
+    add("--title", default="DNA generators")
+    add("--out", type=Path, required=True, help="Markdown file")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
