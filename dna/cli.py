@@ -58,7 +58,7 @@ def _add_settings(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "overrides", nargs="*", metavar="key=value", help="replace a setting, as in out=runs/mine"
     )
-    verb.add_argument("--device", default="auto", help="auto (default), cpu or gpu")
+    verb.add_argument("--device", default="auto", help="auto (default), cpu, cuda, ...")
 
 
 def _add_train(verb: argparse.ArgumentParser) -> None:
@@ -83,7 +83,7 @@ def _add_sample(verb: argparse.ArgumentParser) -> None:
     add("--steps", type=int, help="of the sampler (default: 50; autoregressive: the length)")
     add("--seed", type=int, default=0, help="(default: 0)")
     add("--batch-size", type=int, default=64, help="sequences at once (default: 64)")
-    add("--device", default="cpu", help="where to compute: cpu (default), cuda")
+    add("--device", default="auto", help="auto (default), cpu, cuda, ...")
     add("--out", default="-", help="FASTA file, .gz compresses (default: stdout)")
     verb.set_defaults(handler=run_sample)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from seqflow.devices import find_device
 from seqflow.guidance import (
     NO_LABEL,
     ClassifierFreeGuidance,
@@ -68,7 +69,7 @@ def generate(
         steps: of the sampler; the generator's default if None.
         seed: same seed, same sequences, whatever the batch size.
         batch_size: sequences that the network sees at once.
-        device: where to compute.
+        device: where to compute; ``auto`` takes the accelerator if there is one.
         progress: whether to show a bar on stderr.
 
     Raises:
@@ -77,15 +78,19 @@ def generate(
     length = generator.spec.length if length is None else length
     if not 1 <= length <= generator.spec.length:
         raise ValueError(f"expected a length from 1 to {generator.spec.length}, got {length}")
-    if num < 0:
-        raise ValueError(f"expected a number of sequences of at least 0, got {num}")
+    if num < 1:
+        raise ValueError(f"expected a number of sequences of at least 1, got {num}")
     number = NO_LABEL if label is None else generator.label_id(label)
     steering = Steering() if steering is None else steering
-    generator.network.to(device)
+    place = find_device(device)
+    generator.network.to(place)
+    if steering.guide is not None:
+        steering.guide.network.to(place)
     predictor = generator.network if label is None else steering.predictor(generator)
-    times = time_grid(steps or generator.default_steps(length), device=device)
+    steps = generator.default_steps(length) if steps is None else steps
+    times = time_grid(steps, device=place)
     sampler = Sampler(generator.process, predictor, times, batch_size, progress)
-    condition = torch.full((num,), number, device=device)
+    condition = torch.full((num,), number, device=place)
     x_1 = sampler.sample((num, length), condition=condition, seed=seed)
     tokens: Tensor = generator.process.decode(x_1).cpu()
     return tokens

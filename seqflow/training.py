@@ -29,6 +29,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, IterableDataset
 
+from .devices import find_device
 from .objectives import Batch, Objective
 from .resume import SafetensorsIO
 from .sampling import seeded_generator
@@ -220,7 +221,7 @@ def fit(
     Args:
         module: what to train and how.
         folder: where the training state and ``logs/version_*/metrics.csv`` go.
-        device: an accelerator of Lightning's: ``auto``, ``cpu``, ``gpu``.
+        device: where to compute; ``auto`` takes the accelerator if there is one.
         progress: whether to show a bar on stderr.
         callbacks: extra ones.
 
@@ -240,7 +241,7 @@ def fit(
     trainer = pl.Trainer(
         max_steps=own.steps,
         max_epochs=-1,
-        accelerator=device,
+        accelerator=find_device(device).type,
         devices=1,
         precision=own.precision,
         gradient_clip_val=own.clip,

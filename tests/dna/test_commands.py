@@ -1,0 +1,249 @@
+"""The commands from end to end on small data, and what they say to bad input."""
+
+import gzip
+import shutil
+
+import pytest
+import torch
+
+from dna.fasta import read_fasta, write_fasta
+from dna.models import load_classifier, load_generator
+from seqflow.cli import main
+
+LENGTH = 24
+CONFIG = """\
+data:
+  files: {a: A, b: B}
+  train: ["hash-[0-7]?"]
+  validation: ["hash-[89]?"]
+network: {channels: 8, kernel_size: 3, dilations: [1]}
+training: {steps: 4, batch_size: 16, validate_every: 2}
+out: OUT
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Two classes: rich in A, and rich in C."""
+    folder = tmp_path_factory.mktemp("data")
+    generator = torch.Generator().manual_seed(0)
+    for name, base in (("a", 0), ("b", 1)):
+        tokens = torch.randint(0, 4, (80, LENGTH), generator=generator)
+        rich = torch.rand(80, LENGTH, generator=generator) < 0.5
+        tokens = torch.where(rich, base, tokens)
+        write_fasta(folder / f"{name}.fasta.gz", tokens, [f"{name}{i}" for i in range(80)])
+    return folder
+
+
+def config(files, folder, out, text=CONFIG):
+    path = folder / f"{out}.yaml"
+    path.write_text(
+        text.replace("A,", f"{files}/a.fasta.gz,")
+        .replace("B}", f"{files}/b.fasta.gz}}")
+        .replace("OUT", str(folder / out))
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def models(files, tmp_path_factory):
+    """A trained generator of every method, an oracle with references, and a guide."""
+    folder = tmp_path_factory.mktemp("models")
+    for method in ("dirichlet", "linear", "autoregressive"):
+        assert main(["dna", "train", config(files, folder, method), f"method={method}"]) == 0
+    for out, noise in (("oracle", "none"), ("guide", "dirichlet")):
+        assert main(["dna", "oracle", config(files, folder, out), f"noise={noise}"]) == 0
+    words = [f"{name}={files}/{name}.fasta.gz" for name in "ab"]
+    references = [part for word in words for part in ("--reference", word)]
+    oracle = str(folder / "oracle")
+    command = ["dna", "evaluate", *words, "--model", oracle, *references]
+    assert main([*command, "--save-reference", oracle, "--out", str(folder / "real.csv")]) == 0
+    return folder
+
+
+def sample(models, out, *words, method="dirichlet"):
+    command = ["dna", "sample", "--model", str(models / method), "--out", str(out), "--steps", "3"]
+    return main([*command, *map(str, words)])
+
+
+@pytest.mark.parametrize("method", ["dirichlet", "linear", "autoregressive"])
+@pytest.mark.parametrize("guidance", [0, 1, 2.5])
+def test_samples_carry_label_seed_and_index(models, tmp_path, method, guidance):
+    out = tmp_path / "out.fasta"
+    words = ("--label", "b", "--guidance", guidance, "--num", 5, "--seed", 7)
+    assert sample(models, out, *words, method=method) == 0
+    titles = [line for line in out.read_text().splitlines() if line.startswith(">")]
+    assert titles[3] == f">b-7-3 label=b guidance={guidance:g} seed=7 index=3"
+    records = read_fasta(out)
+    assert records.tokens.shape == (5, LENGTH)
+    assert set(records.labels) == {"b"}
+
+
+def test_seeds_and_batch_sizes(models, tmp_path):
+    texts = []
+    for seed, size in ((0, 64), (0, 3), (1, 64)):
+        out = tmp_path / f"{seed}-{size}.fasta"
+        words = ("--num", 9, "--label", "a", "--seed", seed, "--batch-size", size)
+        assert sample(models, out, *words) == 0
+        texts.append(read_fasta(out).tokens)
+    assert torch.equal(texts[0], texts[1])
+    assert not torch.equal(texts[0], texts[2])
+
+
+def test_samples_go_to_stdout_and_progress_to_stderr(models, capsys):
+    assert sample(models, "-", "--num", 2, "--length", 7) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0] == ">any-0-0 seed=0 index=0"
+    assert len(lines) == 4
+    assert len(lines[1]) == 7
+    assert "sampling" in captured.err
+
+
+def test_compressed_output(models, tmp_path):
+    assert sample(models, tmp_path / "out.fa.gz", "--num", 2) == 0
+    assert gzip.decompress((tmp_path / "out.fa.gz").read_bytes()).startswith(b">any-0-0")
+
+
+@pytest.mark.parametrize("words", [(), ("--combine", "linear"), ("--guide", "GUIDE")])
+def test_ways_of_guidance(models, tmp_path, words):
+    words = [str(models / "guide") if word == "GUIDE" else word for word in words]
+    out = tmp_path / "out.fasta"
+    assert sample(models, out, "--label", "a", "--guidance", 2, "--num", 3, *words) == 0
+    assert len(read_fasta(out)) == 3
+
+
+def test_evaluate_says_what_the_samples_are_worth(models, files, tmp_path, capsys):
+    out = tmp_path / "out.fasta"
+    assert sample(models, out, "--label", "a", "--num", 70) == 0
+    capsys.readouterr()
+    command = ["dna", "evaluate", str(tmp_path), "--model", str(models / "oracle")]
+    assert main([*command, "--training", str(files / "a.fasta.gz")]) == 0
+    header, _, row = capsys.readouterr().out.splitlines()
+    cells = dict(zip(header.split("|"), row.split("|"), strict=True))
+    assert cells[" n "] == " 70 "
+    assert 0 <= float(cells[" success "]) <= 1
+    assert 0.25 < float(cells[" nearest "]) <= 1
+
+
+def test_real_sequences_are_their_own_reference(models):
+    header, *rows = (models / "real.csv").read_text().splitlines()
+    for row in rows:
+        cells = dict(zip(header.split(","), row.split(","), strict=True))
+        assert float(cells["js 4"]) == float(cells["js 6"]) == 0
+        # The root of rounding errors of covariances of order one in float64.
+        assert abs(float(cells["frechet"])) < 1e-6
+
+
+def test_training_goes_on_where_it_stopped(files, tmp_path):
+    short = config(files, tmp_path, "model", CONFIG.replace("validate_every", "checkpoint_every"))
+    assert main(["dna", "train", short]) == 0
+    before = load_generator(str(tmp_path / "model"))
+    assert main(["dna", "train", short]) == 0
+    after = load_generator(str(tmp_path / "model"))
+    for a, b in zip(before.network.parameters(), after.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert (tmp_path / "model" / "training.png").is_file()
+
+
+def fails(capsys, *command):
+    """The one line on stderr of a command that must exit with 2."""
+    capsys.readouterr()
+    assert main(list(map(str, command))) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = captured.err.splitlines()[-1]
+    assert line.startswith("seqflow: error: ")
+    return line
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("", "expected FASTA records, got an empty file"),
+            (">r1\nACGT\n>r2\nACXT\n", "record 2 ('r2')"),
+            (">r1\nACGT\n>r2\nACG\n", "record 2 ('r2')"),
+            ("ACGT\n", "expected a FASTA header"),
+        ],
+    )
+    def test_bad_records(self, models, tmp_path, capsys, content, message):
+        (tmp_path / "bad.fa").write_text(content)
+        line = fails(
+            capsys, "dna", "evaluate", f"a={tmp_path}/bad.fa", "--model", models / "oracle"
+        )
+        assert message in line
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--label", "zebra"], "no label 'zebra'; the model knows a, b"),
+            (["--length", "99"], "expected a length from 1 to 24, got 99"),
+            (["--length", "0"], "expected a length from 1 to 24, got 0"),
+            (["--num", "0"], "at least 1, got 0"),
+            (["--steps", "0"], "at least one sampling step, got 0"),
+            (["--batch-size", "0"], "batch size of at least 1, got 0"),
+            (["--label", "a", "--guide", "GENERATOR"], "expected kind 'classifier'"),
+            (["--model", "nonsense"], "no model 'nonsense'"),
+            (["--device", "abacus"], "unknown device 'abacus'"),
+        ],
+    )
+    def test_bad_options(self, models, tmp_path, capsys, words, message):
+        words = [str(models / "dirichlet") if word == "GENERATOR" else word for word in words]
+        out = tmp_path / "out.fasta"
+        command = ["dna", "sample", "--model", models / "dirichlet", "--out", out, *words]
+        assert message in fails(capsys, *command)
+        assert not list(tmp_path.iterdir())
+
+    def test_unwritable_output(self, models, tmp_path, capsys):
+        out = tmp_path / "none" / "out.fasta"
+        line = fails(capsys, "dna", "sample", "--model", models / "dirichlet", "--out", out)
+        assert "there is no folder" in line
+
+    def test_guide_of_another_method(self, models, capsys):
+        line = fails(
+            capsys, "dna", "sample", "--model", models / "linear", "--label", "a",
+            "--guidance", 2, "--guide", models / "guide",
+        )  # fmt: skip
+        assert "the guide reads dirichlet states, the generator makes linear ones" in line
+
+    def test_guide_as_oracle(self, models, files, capsys):
+        line = fails(
+            capsys, "dna", "evaluate", f"a={files}/a.fasta.gz", "--model", models / "guide"
+        )
+        assert "an oracle is trained with noise: none" in line
+
+    def test_damaged_weights(self, models, tmp_path, capsys):
+        shutil.copytree(models / "dirichlet", tmp_path / "model")
+        weights = tmp_path / "model" / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:100])
+        line = fails(capsys, "dna", "sample", "--model", tmp_path / "model")
+        assert "damaged weights" in line
+
+    def test_sequences_without_a_class(self, models, files, capsys):
+        line = fails(
+            capsys, "dna", "evaluate", f"{files}/a.fasta.gz", "--model", models / "oracle"
+        )
+        assert "say the class: LABEL=" in line
+
+    @pytest.mark.parametrize(
+        ("word", "message"),
+        [
+            ("data.train=[chr1]", "data.train: 'chr1' matches no group"),
+            ("data.validation=['*']", "train and validation share the group"),
+            ("data.files.a=nothing.fa", "No such file"),
+            ("method=magic", "method: Input should be 'dirichlet'"),
+            ("network.chanels=3", "network.chanels"),
+            ("training.steps=often", "training.steps"),
+            ("data.table.path=x.csv", "give either files"),
+        ],
+    )
+    def test_bad_settings(self, files, tmp_path, capsys, word, message):
+        assert message in fails(capsys, "dna", "train", config(files, tmp_path, "m"), word)
+        assert not (tmp_path / "m").exists()
+
+
+def test_bundled_models_load():
+    classifier = load_classifier("ctcf-pu1-oracle")
+    assert classifier.spec.labels == ["ctcf", "pu1"]
+    assert not classifier.network.training
