@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,15 +26,14 @@ from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
+from .batches import Augmentation, BatchStream
 from .devices import find_device
 from .objectives import Batch, Objective
 from .resume import SafetensorsIO
 from .sampling import seeded_generator
-from .state import map_state, num_rows, split
-
-Augmentation = Callable[[Batch, torch.Generator], Batch]
+from .state import num_rows, split
 
 
 @dataclass(frozen=True)
@@ -83,46 +81,6 @@ def seeded(*key: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seeded_generator(*key).initial_seed())
         yield
-
-
-class BatchStream(IterableDataset[Batch]):
-    """Endless shuffled batches; number n depends on (seed, n) alone.
-
-    Args:
-        data: all rows, in memory.
-        batch_size: rows a batch; with fewer rows than that, all of them.
-        seed: of the shuffling.
-        start: number of the first batch.
-        augment: changes a batch at random, such as by reverse complement.
-    """
-
-    def __init__(
-        self,
-        data: Batch,
-        batch_size: int,
-        seed: int,
-        start: int = 0,
-        augment: Augmentation | None = None,
-    ) -> None:
-        self.data, self.seed, self.start, self.augment = data, seed, start, augment
-        self.num_rows = num_rows(data)
-        if self.num_rows == 0:
-            raise ValueError("expected training data, got none; check data.files and data.split")
-        self.batch_size = min(batch_size, self.num_rows)
-
-    def __iter__(self) -> Iterator[Batch]:
-        per_epoch = self.num_rows // self.batch_size
-        epoch, order = -1, torch.empty(0)
-        for n in count(self.start):
-            if n // per_epoch != epoch:
-                epoch = n // per_epoch
-                order = torch.randperm(
-                    self.num_rows, generator=seeded_generator(self.seed, 0, epoch)
-                )
-            first = (n % per_epoch) * self.batch_size
-            picked = order[first : first + self.batch_size]
-            batch: Any = map_state(lambda x, picked=picked: x[picked], self.data)
-            yield self.augment(batch, seeded_generator(self.seed, 1, n)) if self.augment else batch
 
 
 class TrainingModule(pl.LightningModule):

@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from safetensors import safe_open
 
+from seqflow.batches import BatchStream
 from seqflow.dirichlet import DirichletFlow
 from seqflow.networks import ConvolutionalClassifier
 from seqflow.objectives import (
@@ -18,7 +19,7 @@ from seqflow.objectives import (
 )
 from seqflow.plots import plot_training, read_curves
 from seqflow.resume import SafetensorsIO, flatten, unflatten
-from seqflow.training import BatchStream, TrainingModule, TrainingSettings, fit, seeded
+from seqflow.training import TrainingModule, TrainingSettings, fit, seeded
 
 X = torch.randint(0, 4, (90, 12), generator=torch.Generator().manual_seed(0))
 DATA = {"x_1": X, "label": (X[:, 3] > 1).long()}
