@@ -37,7 +37,7 @@ examples:
   seqflow dna evaluate out.fasta
   seqflow dna evaluate ctcf=mine.fasta --training ctcf.fa.gz
   seqflow dna evaluate out.fasta --reference ctcf=ctcf.fa.gz --groups chr1
-  seqflow dna evaluate FOLDER
+  seqflow dna evaluate FOLDER --motif CTCF jaspar:MA0139.1 --pictures logos
 
 Without LABEL=, the class is read from the headers (label=...), as `sample` writes them.
 """
@@ -100,6 +100,13 @@ def _add_evaluate(verb: argparse.ArgumentParser) -> None:
     )
     add("--groups", nargs="+", metavar="GROUP", help="use these chromosomes of the reference")
     add("--training", nargs="+", metavar="FILE", help="also report the nearest of these")
+    add(
+        "--motif",
+        nargs="+",
+        metavar="NAME|FILE|jaspar:NAME",
+        help="count the sites of these (default: CTCF PU1)",
+    )
+    add("--pictures", type=Path, metavar="DIR", help="draw the logo of every motif's sites")
     add("--save-reference", type=Path, metavar="DIR", help="keep the reference with that oracle")
     add("--out", type=Path, help="CSV file of the table (default: Markdown to stdout)")
     verb.set_defaults(handler=run_evaluate)
@@ -170,23 +177,24 @@ def run_sample(options: argparse.Namespace) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Judge sequences."""
-    from .evaluation import read_references, read_sets, write_table
+    from .evaluation import draw_logos, read_references, read_sets, write_table
     from .fasta import read_fasta
-    from .judge import format_table, load_judge, save_references
+    from .judge import MOTIFS, format_table, load_judge, save_references
     from .models import DEFAULT_ORACLE
     from .records import concatenate
 
     references = None
     if options.reference:
         references = read_references(options.reference, options.groups)
-    judge = load_judge(options.model or DEFAULT_ORACLE, references)
+    judge = load_judge(options.model or DEFAULT_ORACLE, references, options.motif or MOTIFS)
     training = None
     if options.training:
         training = concatenate([read_fasta(path, label="") for path in options.training]).tokens
-    rows = {
-        name: judge.row(tokens, label, training)
-        for name, (label, tokens) in read_sets(options.sequences).items()
-    }
+    sets = read_sets(options.sequences)
+    rows = {name: judge.row(tokens, label, training) for name, (label, tokens) in sets.items()}
+    if options.pictures:
+        draw_logos(options.pictures, judge, sets)
+        _say(f"wrote pictures to {options.pictures}")
     if options.save_reference:
         save_references(options.save_reference, judge)
     if options.out:

@@ -57,7 +57,7 @@ def main() -> None:
 def _one_class(
     generator: Generator, judge: Judge, label: str, options: argparse.Namespace
 ) -> dict[str, dict[str, float]]:
-    """Sequences, logo and rows of the table for one class."""
+    """Sequences, logos and rows of the table for one class."""
     rows, logos = {}, {}
     motif = next(each for each in judge.motifs if each.name == MOTIF_OF[label])
     for strength in STRENGTHS:

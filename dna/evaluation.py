@@ -10,8 +10,12 @@ from torch import Tensor
 
 from seqflow.files import replacing
 
+from .composition import base_counts
 from .datasets import labels_of, select
 from .fasta import read_fasta
+from .judge import Judge
+from .motif_scan import aligned_hits
+from .plots import plot_logos
 from .records import Records, concatenate
 
 FASTA = (".fa", ".fasta", ".fa.gz", ".fasta.gz")
@@ -63,6 +67,26 @@ def write_table(path: Path, rows: Mapping[str, Mapping[str, float]]) -> None:
         writer = csv.DictWriter(file, ["set", *columns])
         writer.writeheader()
         writer.writerows({"set": name, **row} for name, row in rows.items())
+
+
+def draw_logos(folder: Path, judge: Judge, sets: Mapping[str, tuple[str, Tensor]]) -> None:
+    """For every motif a picture of its sites, one logo a set; sets without a site are left out.
+
+    Raises:
+        ValueError: if the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot write pictures to {folder}: {error.strerror}") from None
+    for motif in judge.motifs:
+        panels = {}
+        for name, (_, tokens) in sets.items():
+            hits = aligned_hits(tokens, motif)
+            if len(hits):
+                panels[f"{motif.name} in {len(hits)} of {len(tokens)}: {name}"] = base_counts(hits)
+        if panels:
+            plot_logos(folder / f"{motif.name}.png", panels)
 
 
 def _files(word: str) -> list[tuple[Path, str | None]]:

@@ -30,7 +30,7 @@ from seqflow.checkpoints import find_checkpoint
 from .diversity import nearest_identity, unique_fraction
 from .metrics import Summary, compare, load_summaries, save_summaries, summarise
 from .models import Classifier, load_classifier
-from .motifs import Motif, load_motif
+from .motifs import Motif, find_motifs
 from .sequences import one_hot
 
 MOTIFS = ("CTCF", "PU1")
@@ -95,15 +95,29 @@ class Judge:
         return row
 
 
-def load_judge(name: str, references: Mapping[str, Tensor] | None = None) -> Judge:
-    """The judge in a folder, or bundled; ``references`` replace its real sequences."""
+def load_judge(
+    name: str,
+    references: Mapping[str, Tensor] | None = None,
+    motifs: Sequence[str] = MOTIFS,
+) -> Judge:
+    """The judge in a folder, or bundled.
+
+    Args:
+        name: folder or name of the oracle.
+        references: tokens by class that replace the real sequences it brings.
+        motifs: words that `dna.motifs.find_motifs` understands.
+
+    Raises:
+        ValueError: for a classifier that is no oracle, one without references, and as the
+            loaders do.
+    """
     oracle = load_classifier(name)
     if oracle.spec.noise != "none":
         raise ValueError(
             f"the classifier {name} reads noisy states of {oracle.spec.noise} flow; "
             "an oracle is trained with noise: none"
         )
-    judge = Judge(oracle, [load_motif(motif) for motif in MOTIFS], {})
+    judge = Judge(oracle, [motif for word in motifs for motif in find_motifs(word)], {})
     if references is not None:
         return with_references(judge, references)
     path = find_checkpoint(name, package="dna") / REFERENCE

@@ -99,6 +99,16 @@ def load_motif(name: str) -> Motif:
     return read_motifs(known[name])[0]
 
 
+def find_motifs(word: str) -> list[Motif]:
+    """The motifs that a word means: a bundled name, ``jaspar:NAME``, or a JASPAR-format file.
+
+    Raises ``ValueError`` as `load_motif`, `fetch_jaspar` and `read_motifs` do.
+    """
+    if word.startswith("jaspar:"):
+        return [fetch_jaspar(word.removeprefix("jaspar:"))]
+    return read_motifs(word) if Path(word).is_file() else [load_motif(word)]
+
+
 def read_motifs(path: str | Path) -> list[Motif]:
     """The motifs of a JASPAR-format file; lines that start with ``#`` are comments.
 

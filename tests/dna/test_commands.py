@@ -126,6 +126,21 @@ def test_evaluate_says_what_the_samples_are_worth(models, files, tmp_path, capsy
     assert 0.25 < float(cells[" nearest "]) <= 1
 
 
+def test_evaluate_counts_any_motif_and_draws_it(models, files, tmp_path, capsys):
+    matrix = tmp_path / "mine.jaspar"
+    rows = [
+        f"{base} [{8 * count}]"
+        for base, count in zip("ACGT", (" 90", " 5", " 5", " 5"), strict=True)
+    ]
+    matrix.write_text("\n".join([">M1 mine", *rows, ""]))
+    command = ["dna", "evaluate", f"a={files}/a.fasta.gz", "--model", str(models / "oracle")]
+    command += ["--motif", str(matrix), "CTCF", "--pictures", str(tmp_path / "logos")]
+    assert main(command) == 0
+    assert "motif mine | motif CTCF" in capsys.readouterr().out
+    # Eight A in a row: 2% of the windows of a class whose bases are A five times in eight.
+    assert (tmp_path / "logos" / "mine.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_real_sequences_are_their_own_reference(models):
     header, *rows = (models / "real.csv").read_text().splitlines()
     for row in rows:
@@ -206,6 +221,10 @@ class TestBadInput:
             "--guidance", 2, "--guide", models / "guide",
         )  # fmt: skip
         assert "the guide reads dirichlet states, the generator makes linear ones" in line
+
+    def test_unknown_motif(self, models, files, capsys):
+        command = ["dna", "evaluate", f"a={files}/a.fasta.gz", "--model", models / "oracle"]
+        assert "unknown motif 'nonsense'" in fails(capsys, *command, "--motif", "nonsense")
 
     def test_guide_as_oracle(self, models, files, capsys):
         line = fails(
