@@ -56,8 +56,9 @@ class Network(nn.Module):
             )
             for _ in range(BLOCKS)
         )
-        self.last = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, LENGTH * num_classes))
-        nn.init.zeros_(self.last[1].weight)
+        head = nn.Linear(WIDTH, LENGTH * num_classes)
+        nn.init.zeros_(head.weight)
+        self.last = nn.Sequential(nn.LayerNorm(WIDTH), head)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Logits of the clean tokens."""
@@ -138,7 +139,7 @@ def excess(counts: Tensor, pi: Tensor) -> float:
 
 def experiment(K: int, arguments: argparse.Namespace) -> list[dict[str, float | str]]:
     """Every path and predictor for one alphabet."""
-    num = min(max(arguments.numbers // K, 1024), 100_000)
+    num = arguments.samples
     rows: list[dict[str, float | str]] = []
     for name, make in PROCESSES.items():
         process = make(K)
@@ -181,10 +182,10 @@ def report(rows: list[dict[str, float | str]], arguments: argparse.Namespace) ->
         "Noise is the standard error that sampling alone gives an excess of zero.",
         "",
         "    python benchmarks/toy_simplex.py "
-        f"--budget {arguments.budget} --seeds {arguments.seeds} --numbers {arguments.numbers}",
+        f"--budget {arguments.budget} --seeds {arguments.seeds} --samples {arguments.samples}",
         "",
-        f"Budget of every trained row: {arguments.budget} batches of {BATCH}, Adam from {RATE} to 0, "
-        "linearly,",
+        f"Budget of every trained row: {arguments.budget} batches of {BATCH}, Adam at {RATE} "
+        "falling to 0,",
         f"residual perceptron of width {WIDTH} with {BLOCKS} blocks; {STEPS} sampler steps; "
         f"one thread, {sum(float(r['seconds']) for r in rows) / 60:.0f} CPU minutes in all.",
         "",
@@ -210,21 +211,22 @@ def report(rows: list[dict[str, float | str]], arguments: argparse.Namespace) ->
 
 
 def main() -> None:
-    """Run, print progress, write the page."""
+    """Run, print progress, write the page after each alphabet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--classes", type=int, nargs="+", default=[4, 20, 40, 80, 160])
-    parser.add_argument("--budget", type=int, default=1000, help="training batches of a run")
+    parser.add_argument("--budget", type=int, default=1500, help="training batches of a run")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--numbers", type=int, default=2_000_000, help="samples times K")
+    parser.add_argument("--samples", type=int, default=12_000, help="sequences drawn in a run")
     parser.add_argument("--out", type=Path, default=None, help="where the page goes")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [row for K in arguments.classes for row in experiment(K, arguments)]
-    page = report(rows, arguments)
-    print(page)
-    if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(page)
+    rows: list[dict[str, float | str]] = []
+    for K in arguments.classes:
+        rows += experiment(K, arguments)
+        if arguments.out is not None:
+            arguments.out.parent.mkdir(parents=True, exist_ok=True)
+            arguments.out.write_text(report(rows, arguments))
+    print(report(rows, arguments))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .categorical import probabilities
 from .process import CategoricalProcess, Condition
 
 
@@ -35,7 +36,7 @@ class EvidenceDenoiser(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
         """Logits of p(x_1 | x_t), shape ``(batch, length, K)``."""
         evidence = self.process.evidence(x_t, t)
-        logits: Tensor = evidence + self.network(evidence.softmax(-1), t, condition)
+        logits: Tensor = evidence + self.network(probabilities(evidence), t, condition)
         return logits
 
 
@@ -54,7 +55,7 @@ class NoisyClassifier(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Logits of p(y | x_t), shape ``(batch, labels)``."""
-        logits: Tensor = self.network(self.process.evidence(x_t, t).softmax(-1), t)
+        logits: Tensor = self.network(probabilities(self.process.evidence(x_t, t)), t)
         return logits
 
 

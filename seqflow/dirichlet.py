@@ -25,13 +25,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .categorical import cross_entropy
+from .categorical import cross_entropy, probabilities
 from .dirichlet_rate import dirichlet_rate, distance_left
 from .process import expand_time, reaches_data
 from .simplex_state import (
     check_state,
     land,
-    probabilities,
     tilt_logits,
     uniform_simplex,
     vertices,

@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .categorical import probabilities
 from .process import Condition, Tiltable
 from .sampling import Predictor
 from .state import State, concatenate, map_state, num_rows, split
@@ -48,7 +49,7 @@ def log_linear(unconditional: Tensor, conditional: Tensor, strength: float) -> T
 
 def linear(unconditional: Tensor, conditional: Tensor, strength: float) -> Tensor:
     """Logits of the mixture (1 - w) p_a + w p_b, its negative entries cut off."""
-    mixture = torch.lerp(unconditional.softmax(-1), conditional.softmax(-1), strength)
+    mixture = torch.lerp(probabilities(unconditional), probabilities(conditional), strength)
     # Never all cut off: the entries sum to one before. The floor keeps the logits finite.
     return mixture.clamp(min=torch.finfo(mixture.dtype).tiny).log()
 

@@ -23,12 +23,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .categorical import cross_entropy
+from .categorical import cross_entropy, probabilities
 from .process import expand_time, reaches_data
 from .simplex_state import (
     check_state,
     land,
-    probabilities,
     tilt_logits,
     uniform_simplex,
     vertices,

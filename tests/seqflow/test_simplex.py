@@ -4,9 +4,10 @@ import pytest
 import scipy.stats
 import torch
 
+from seqflow.categorical import probabilities
 from seqflow.process import CategoricalProcess, Tiltable
 from seqflow.simplex import LinearFlow
-from seqflow.simplex_state import draw_vertices, probabilities, tilt_logits
+from seqflow.simplex_state import draw_vertices, tilt_logits
 
 CONFORMS: CategoricalProcess = LinearFlow(4)
 TILTS: Tiltable = LinearFlow(4)
