@@ -4,6 +4,7 @@ Rows: real sequences of the training chromosomes (what a perfect model would sco
 random bases, a positional weight matrix, an order-5 Markov chain, and each generator at each
 strength. All rows have the same number of sequences; the reference is the held-out test set.
 Frechet distances are in the embeddings of an oracle that saw neither training nor test set.
+Rows are kept in a JSON file beside the table, and a later call adds those that are missing.
 
     python benchmarks/dna_table.py --files ctcf=ctcf.fa.gz pu1=pu1.fa.gz \
         --train chr2 chr4 ... --test chr1 --oracle ctcf-pu1-oracle \
@@ -13,10 +14,13 @@ Frechet distances are in the embeddings of an oracle that saw neither training n
 from __future__ import annotations
 
 import argparse
+import functools
+import json
 import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -52,32 +56,52 @@ def main() -> None:
     labels = options.labels or labels_of(records)
     tests = {label: test.with_label(label).tokens for label in labels}
     judge = with_references(load_judge(options.oracle, tests), tests)
-    sections = {}
-    for label in labels:
-        section = Section(judge, label, train.with_label(label).tokens, tests[label], options)
+    cache = options.out.with_suffix(".json")
+    kept = json.loads(cache.read_text()) if cache.exists() else {}
+    sections = {
+        label: Section(
+            judge,
+            label,
+            train.with_label(label).tokens,
+            tests[label],
+            options,
+            kept.get(label, {}),
+        )
+        for label in labels
+    }
+    for section in sections.values():
         section.baselines()
-        for word in options.generators:
+    for word in options.generators:
+        for section in sections.values():
             section.generator(*word.split("=", 1))
-        sections[label] = section
-        write(sections, options)
+            write(sections, options)
 
 
 class Section:
     """The rows of one class."""
 
     def __init__(
-        self, judge: Judge, label: str, train: Tensor, test: Tensor, options: argparse.Namespace
+        self,
+        judge: Judge,
+        label: str,
+        train: Tensor,
+        test: Tensor,
+        options: argparse.Namespace,
+        rows: dict[str, Row],
     ) -> None:
         self.judge, self.label, self.options = judge, label, options
-        self.train, self.test = train, test
-        self.rows: dict[str, Row] = {}
+        self.train, self.test, self.rows = train, test, rows
 
-    def add(self, name: str, tokens: Tensor, seconds: float | None = None) -> None:
-        """Judge one set of sequences."""
+    def add(self, name: str, draw: Callable[[], Tensor]) -> None:
+        """Judge one set of sequences, if it is not in the table yet."""
+        if name in self.rows:
+            return
+        started = time.process_time()
+        tokens = draw()
+        seconds = time.process_time() - started
         row = self.judge.row(tokens, self.label, self.train)
         row["js 8"] = kmer_distance(tokens, self.test, 8)
-        if seconds is not None:
-            row["CPU s per 1000"] = seconds * 1000 / len(tokens)
+        row["CPU s per 1000"] = seconds * 1000 / len(tokens)
         self.rows[name] = row
         print(self.label, name, {k: round(v, 3) for k, v in row.items()}, file=sys.stderr)
 
@@ -86,14 +110,12 @@ class Section:
         generator = torch.Generator().manual_seed(self.options.seed)
         num, length = self.options.num, self.train.shape[1]
         order = torch.randperm(len(self.train), generator=generator)[:num]
-        self.add("real, training chromosomes", self.train[order])
-        self.add("uniform random", torch.randint(0, 4, (num, length), generator=generator))
-        started = time.process_time()
-        matrix = fit_positional(self.train).sample(num, generator=generator)
-        self.add("positional weight matrix", matrix, time.process_time() - started)
-        started = time.process_time()
-        chain = fit_markov(self.train, order=5).sample(num, length, generator=generator)
-        self.add("Markov chain, order 5", chain, time.process_time() - started)
+        shape = (num, length)
+        self.add("real, training chromosomes", lambda: self.train[order])
+        self.add("uniform random", lambda: torch.randint(0, 4, shape, generator=generator))
+        matrix, chain = fit_positional(self.train), fit_markov(self.train, order=5)
+        self.add("positional weight matrix", lambda: matrix.sample(num, generator=generator))
+        self.add("Markov chain, order 5", lambda: chain.sample(*shape, generator=generator))
 
     def generator(self, name: str, folder: str) -> None:
         """One row for each strength; a guide after a comma: ``name=folder,guide``."""
@@ -101,12 +123,10 @@ class Section:
         model = load_generator(folder)
         classifier = load_classifier(guide) if guide else None
         for strength in self.options.guidance:
-            if model.spec.method == "autoregressive" and strength not in (1.0, 3.0):
+            if guide and strength == 0:  # the same samples as without the guide
                 continue
-            if guide and strength in (0.0,):
-                continue
-            started = time.process_time()
-            tokens = generate(
+            draw = functools.partial(
+                generate,
                 model,
                 self.label,
                 self.options.num,
@@ -116,7 +136,7 @@ class Section:
                 batch_size=self.options.batch_size,
                 progress=True,
             )
-            self.add(f"{name}, guidance {strength:g}", tokens, time.process_time() - started)
+            self.add(f"{name}, guidance {strength:g}", draw)
 
 
 def write(sections: dict[str, Section], options: argparse.Namespace) -> None:
@@ -134,6 +154,8 @@ def write(sections: dict[str, Section], options: argparse.Namespace) -> None:
     lines += ["```", command, "```", ""]
     with replacing(options.out) as path:
         path.write_text("\n".join(lines), encoding="utf-8")
+    with replacing(options.out.with_suffix(".json")) as path:
+        path.write_text(json.dumps({label: section.rows for label, section in sections.items()}))
     for word in options.generators:
         name = word.partition("=")[0]
         curves = {
@@ -144,6 +166,8 @@ def write(sections: dict[str, Section], options: argparse.Namespace) -> None:
             ]
             for label, section in sections.items()
         }
+        if not all(curves.values()):  # not there yet
+            continue
         references = {
             row: {
                 label: (section.rows[row]["success"], max(section.rows[row]["frechet"], 1e-3))
