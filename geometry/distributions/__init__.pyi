@@ -1,0 +1,11 @@
+from .angular_central_gaussian import AngularCentralGaussian as AngularCentralGaussian
+from .antipodal import Antipodal as Antipodal
+from .distribution import Distribution as Distribution
+from .isotropic_gaussian_so3 import IsotropicGaussianSO3 as IsotropicGaussianSO3
+from .power_spherical import PowerSpherical as PowerSpherical
+from .riemannian_normal import RiemannianNormal as RiemannianNormal
+from .space_forms import SpaceForm as SpaceForm
+from .space_forms import space_form as space_form
+from .uniform import Uniform as Uniform
+from .von_mises_fisher import VonMisesFisher as VonMisesFisher
+from .wrapped_normal import WrappedNormal as WrappedNormal

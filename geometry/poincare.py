@@ -1,0 +1,206 @@
+r"""The ball model: PoincareBall(n) = {x in R^n : |x| < 1} with metric lambda_x^2 |dx|^2.
+
+lambda_x = 2/(1 - |x|^2), curvature -1. With r = |y - x| sqrt(lambda_x lambda_y)/2 = sinh h and
+theta = 2h the distance (no cancellation, since r is a product), n and f the endpoints nearer and
+farther in time, m = min(t, 1 - t), and the coefficients k, s, c, g of hyperbolic.py::
+
+    N = s l_f (f - n) - (1 - k) n       D = (1 - k) + a l_n + s l_f       x_t = n + N/D
+    a = sinh((1 - m) theta)/sinh theta, 1 - k = 2 sinh(t h) sinh((1 - t) h)/cosh h
+
+which is the hyperboloid's geodesic pushed down, with the endpoint subtracted by hand: all
+terms of D are positive, and N is small when the points are near, also at the edge. u_t is the
+quotient rule. exp is the Mobius sum x (+) tanh(L/2) e in the same form, with L = lambda_x |u|,
+e = u/|u|::
+
+    exp_x(u) = x + (1 - |x|^2) sinh(L/2) w/|w|^2,    w = cosh(L/2) e + sinh(L/2) x
+
+1 - |x|^2 is summed in float64, since float32 would lose 1e-7/(1 - |x|) of it. Points are
+stored as coordinates, so the edge is at distance 14 in float32 and 34 in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ._refusals import refuse_where
+from .checks import check_size, check_values
+from .hyperbolic import gyrate, half_angle, norm, weights
+from .lengths import dot, expand, length, root
+from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
+
+
+def _gap(x: Tensor) -> Tensor:
+    """1 - |x|^2 in (..., 1), summed in float64, at least one rounding."""
+    gap = 1 - x.double().square().sum(-1, keepdim=True)
+    return gap.to(x.dtype).clamp_min(torch.finfo(x.dtype).eps)
+
+
+def _chord2(x: Tensor, y: Tensor, gap_x: Tensor, gap_y: Tensor) -> Tensor:
+    """sinh^2 h = |y - x|^2/((1 - |x|^2)(1 - |y|^2)), (..., 1)."""
+    # Divided twice: the product of two gaps at the edge would be subnormal in half precision.
+    return (y - x).square().sum(-1, keepdim=True) / gap_x / gap_y
+
+
+@dataclass(frozen=True, repr=False)
+class PoincareBall(Manifold):
+    """Hyperbolic space of dimension ``n`` in the conformal unit ball.
+
+    Example:
+        >>> M = PoincareBall(2)
+        >>> M.dist(torch.zeros(2), torch.tensor([0.5, 0.0]))  # 2 atanh(1/2) = log 3
+        tensor(1.0986)
+
+    Args:
+        n: dimension, at least 1.
+
+    Raises:
+        ValueError: ``n`` is not a positive integer.
+    """
+
+    n: int
+
+    def __post_init__(self) -> None:
+        check_size("PoincareBall", "n", self.n, 1)
+
+    @property
+    def dim(self) -> int:
+        """n."""
+        return self.n
+
+    @property
+    def point_shape(self) -> tuple[int, ...]:
+        """(n,)."""
+        return (self.n,)
+
+    def projx(self, x: Tensor) -> Tensor:
+        """x, or the point 8 roundings inside the edge on its ray (1e-6 in float32)."""
+        edge = 1 - 8 * torch.finfo(x.dtype).eps
+        return x * (edge / norm(x)).clamp_max(1.0)
+
+    def proju(self, x: Tensor, u: Tensor) -> Tensor:
+        """u: every vector is tangent."""
+        return u.expand(torch.broadcast_shapes(x.shape, u.shape))
+
+    def expmap(self, x: Tensor, u: Tensor) -> Tensor:
+        """x + (1 - |x|^2) sinh(L/2) w/|w|^2, w = cosh(L/2) u/|u| + sinh(L/2) x."""
+        gap, size2 = _gap(x), u.square().sum(-1, keepdim=True)
+        some = size2 > 1e-36
+        # A unit vector also at u = 0 keeps |w| = 1 there; its direction then does not matter.
+        size = torch.where(some, size2, 1.0).sqrt()
+        axis = torch.zeros_like(u)
+        axis[..., 0] = 1.0
+        e = torch.where(some, u / size, axis)
+        size = torch.where(some, size, 1e-18)
+        half = size / gap
+        cosh, sinh = torch.cosh(half), torch.sinh(half)
+        w2 = (cosh * e + sinh * x).square().sum(-1, keepdim=True)
+        return self.projx(x + gap * sinh * (cosh / size * u + sinh * x) / w2)
+
+    def logmap(self, x: Tensor, y: Tensor) -> Tensor:
+        """((theta/sinh theta) l_y (y - x) - theta tanh(theta/2) x)/l_x."""
+        gap_x, gap_y = _gap(x), _gap(y)
+        h = half_angle(length(_chord2(x, y, gap_x, gap_y)))
+        c = 2 * h / torch.sinh(2 * h)
+        return c * (y - x) * (gap_x / gap_y) - h * torch.tanh(h) * gap_x * x
+
+    def dist(self, x: Tensor, y: Tensor) -> Tensor:
+        """2 asinh(|y - x| sqrt(l_x l_y)/2), 0 with gradient 0 at coincident points."""
+        return 2 * half_angle(root(_chord2(x, y, _gap(x), _gap(y)).squeeze(-1)))
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """l_x^2 <u, v>."""
+        return 4 * dot(u, v) / _gap(x).squeeze(-1).square()
+
+    def transp(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        """(l_x/l_y) gyr[y, -x] v."""
+        gap_x, gap_y = _gap(x), _gap(y)
+        return gyrate(x, y, gap_x, gap_y, y - x, v) * (gap_y / gap_x)
+
+    def interpolant(self, x0: Tensor, x1: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """x_t = n + N/D and u_t = (N' - (x_t - n) D')/D: see the head of this file.
+
+        Args:
+            x0: (..., n).
+            x1: (..., n).
+            t: (...).
+
+        Returns:
+            x_t and u_t, (..., n).
+        """
+        t = expand(t, 1)
+        gap0, gap1 = _gap(x0), _gap(x1)
+        h = half_angle(length(_chord2(x0, x1, gap0, gap1)))
+        early, _, s, c, g = weights(h, t)
+        near = torch.where(early, x0, x1)
+        l_n = 2 / torch.where(early, gap0, gap1)
+        l_f = 2 / torch.where(early, gap1, gap0)
+        # Against the interpolant's own direction when t > 1/2: s and g carry that sign.
+        kappa = 2 * torch.sinh(t * h) * torch.sinh((1 - t) * h) / torch.cosh(h)
+        m = torch.where(early, t, 1 - t)
+        a = torch.sinh(2 * (1 - m) * h) / torch.sinh(2 * h)
+        d = x1 - x0
+        denominator = kappa + a * l_n + s.abs() * l_f
+        shift = (s * l_f * d - kappa * near) / denominator
+        slope = torch.where(early, c, -c) * (l_f - l_n) + g * (l_n - 1)
+        return near + shift, (c * l_f * d + g * near - shift * slope) / denominator
+
+    def random_uniform(
+        self,
+        *batch: int,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Hyperbolic space has no uniform law.
+
+        Raises:
+            ValueError: always; the volume is infinite.
+        """
+        raise ValueError(
+            f"expected a manifold of finite volume, got {self}; draw from random_normal(x, std)"
+        )
+
+    def log_uniform(self) -> float:
+        """Hyperbolic space has no uniform law.
+
+        Raises:
+            ValueError: always; the volume is infinite.
+        """
+        raise ValueError(
+            f"expected a manifold of finite volume, got {self}; its uniform law has no density"
+        )
+
+    def random_normal(
+        self, x: Tensor, std: Tensor | float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """exp_x(std * N(0, I)/l_x); ``std`` has the batch shape."""
+        noise = random_like(x, self.point_shape, std, generator)
+        return self.expmap(x, noise * (_gap(x) / 2))
+
+    def check_point(self, x: Tensor) -> None:
+        """Raise ``ValueError`` unless each |x| < 1."""
+        check_point_shape(self, x)
+        size = dot(x.double(), x.double()).sqrt()
+        refuse_where(~(size < 1), size, self, "points on", "|x| < 1", "project with projx")
+
+    def check_tangent(self, x: Tensor, u: Tensor) -> None:
+        """Raise ``ValueError`` unless each vector is finite: all of them are tangent."""
+        check_tangent_shape(self, x, u)
+        value = (u - u).sum(-1)
+        law = "u - u"
+        check_values(self, "tangent vectors of", law, value, 0.0, "look for a division by zero")
+
+
+def poincare_to_lorentz(x: Tensor) -> Tensor:
+    """The point (l - 1, l x) of the hyperboloid, l = 2/(1 - |x|^2), (..., n) to (..., n + 1).
+
+    Example:
+        >>> poincare_to_lorentz(torch.tensor([0.5]))
+        tensor([1.6667, 1.3333])
+    """
+    scale = 2 / _gap(x)
+    space = scale * x
+    return torch.cat([(1 + space.square().sum(-1, keepdim=True)).sqrt(), space], -1)

@@ -1,0 +1,238 @@
+r"""Symmetric positive definite matrices with the affine-invariant metric.
+
+<u, v>_x = tr(x^-1 u x^-1 v), which every congruence x -> G x G^T leaves unchanged (Pennec,
+Fillard and Ayache, 2006). With the Cholesky factor x = L L^T and W = L^-1 y L^-T::
+
+    exp_x(u)        = L exp(L^-1 u L^-T) L^T
+    log_x(y)        = L log(W) L^T,                  dist = |log W|_F
+    x_t             = L W^t L^T,                     u_t = L (W^t log W) L^T
+    transp(x, y, v) = E v E^T,                       E = L W^(1/2) L^-1
+
+By the invariance L may be any factor of x; Cholesky's costs no eigenvalues and has a gradient
+everywhere, so each method diagonalises one matrix. Near pairs are diagonalised as
+W - I = L^-1 (y - x) L^-T, which keeps the digits of y - x; far ones as W, which keeps those of
+small eigenvalues.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ._refusals import refuse_where
+from .checks import check_size, check_values
+from .lengths import expand, root
+from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
+from .symmetric import (
+    Spectrum,
+    apply,
+    exp_slopes,
+    log_slopes,
+    power_slopes,
+    spectrum,
+    symmetric,
+)
+
+
+def project(x: Tensor) -> Tensor:
+    """Symmetrise and raise eigenvalues to 4 n roundings of the largest: (..., n, n)."""
+    x = symmetric(x)
+    s = spectrum(x)
+    eps = torch.finfo(x.dtype).eps
+    floor = 4 * x.shape[-1] * eps * s.values.abs().amax(-1, keepdim=True).clamp_min(eps)
+    lift = (floor - s.values).clamp_min(0)
+    low = s.values < floor
+    gap = s.values.unsqueeze(-1) - s.values.unsqueeze(-2)
+    mixed = low.unsqueeze(-1) ^ low.unsqueeze(-2)
+    chord = (lift.unsqueeze(-1) - lift.unsqueeze(-2)) / torch.where(mixed, gap, 1.0)
+    both = -(low.unsqueeze(-1) & low.unsqueeze(-2)).to(x.dtype)
+    return x + apply(s, lift, torch.where(mixed, chord, both))
+
+
+def gaussian(x: Tensor, std: Tensor | float, generator: torch.Generator | None) -> Tensor:
+    """Symmetric Gaussian matrices, isotropic for tr(u v), in the batch shape of ``x``."""
+    noise = random_like(x, (x.shape[-1], x.shape[-1]), std, generator)
+    # Off the diagonal the two entries of an orthonormal coordinate share its unit variance.
+    upper = noise.triu(1) / 2**0.5
+    return upper + upper.mT + torch.diag_embed(noise.diagonal(dim1=-2, dim2=-1))
+
+
+def check_positive(manifold: Manifold, x: Tensor) -> None:
+    """Raise ``ValueError`` unless each matrix is symmetric with positive eigenvalues."""
+    check_point_shape(manifold, x)
+    size = x.abs().amax((-2, -1)).clamp_min(torch.finfo(x.dtype).tiny)
+    skew = (x - x.mT).abs().amax((-2, -1)) / size
+    check_values(manifold, "points on", "|x - x^T|/|x|", skew, 0.0, "project with projx")
+    least = torch.linalg.eigvalsh(x)[..., 0]
+    law = "a least eigenvalue above 0"
+    refuse_where(~(least > 0), least, manifold, "points on", law, "project with projx")
+
+
+def check_symmetric(manifold: Manifold, x: Tensor, u: Tensor) -> None:
+    """Raise ``ValueError`` unless each vector is a symmetric matrix, relative to 1 + |u|."""
+    check_tangent_shape(manifold, x, u)
+    skew = (u - u.mT).abs().amax((-2, -1)) / (1 + u.abs().amax((-2, -1)))
+    law = "|u - u^T|/(1 + |u|)"
+    check_values(manifold, "tangent vectors of", law, skew, 0.0, "project with proju")
+
+
+def _factor(x: Tensor) -> Tensor:
+    """L with L L^T = x, without waiting for the device."""
+    return torch.linalg.cholesky_ex(x).L
+
+
+def _whiten(factor: Tensor, u: Tensor) -> Tensor:
+    """L^-1 u L^-T of a symmetric u."""
+    half = torch.linalg.solve_triangular(factor, u, upper=False)
+    return symmetric(torch.linalg.solve_triangular(factor, half.mT, upper=False))
+
+
+def _colour(factor: Tensor, w: Tensor) -> Tensor:
+    """L w L^T of a symmetric w."""
+    return symmetric(factor @ w @ factor.mT)
+
+
+def _relative(factor: Tensor, x: Tensor, y: Tensor) -> tuple[Spectrum, Tensor]:
+    """The spectrum of W = L^-1 y L^-T (its values unused) and log of its eigenvalues."""
+    difference = _whiten(factor, y - x)
+    near = difference.detach().square().sum((-2, -1)) < 0.25
+    s = spectrum(torch.where(expand(near, 2), difference, _whiten(factor, y)))
+    near = near.unsqueeze(-1)
+    tiny = torch.finfo(x.dtype).tiny
+    far_values = torch.where(near, 1.0, s.values).clamp_min(tiny)
+    return s, torch.where(near, torch.where(near, s.values, 0.0).log1p(), far_values.log())
+
+
+@dataclass(frozen=True, repr=False)
+class SPD(Manifold):
+    """Symmetric positive definite n x n matrices, affine-invariant metric.
+
+    First derivatives are exact, also at equal eigenvalues; second ones raise.
+
+    Raises:
+        ValueError: ``n`` is not a positive integer.
+
+    Example:
+        >>> M = SPD(2)
+        >>> x, y = torch.eye(2), torch.diag(torch.tensor([1.0, 4.0]))
+        >>> M.geodesic(x, y, torch.tensor(0.5))
+        tensor([[1., 0.],
+                [0., 2.]])
+        >>> M.dist(x, y)  # log 4
+        tensor(1.3863)
+    """
+
+    n: int
+
+    def __post_init__(self) -> None:
+        check_size("SPD", "n", self.n, 1)
+
+    @property
+    def dim(self) -> int:
+        """n (n + 1)/2."""
+        return self.n * (self.n + 1) // 2
+
+    @property
+    def point_shape(self) -> tuple[int, ...]:
+        """(n, n)."""
+        return (self.n, self.n)
+
+    def projx(self, x: Tensor) -> Tensor:
+        """The symmetric part, its eigenvalues raised to 4 n roundings of the largest."""
+        return project(x)
+
+    def proju(self, x: Tensor, u: Tensor) -> Tensor:
+        """(u + u^T)/2."""
+        return symmetric(u).expand(torch.broadcast_shapes(x.shape, u.shape))
+
+    def expmap(self, x: Tensor, u: Tensor) -> Tensor:
+        """L exp(L^-1 u L^-T) L^T."""
+        factor = _factor(x)
+        s = spectrum(_whiten(factor, u))
+        return _colour(factor, apply(s, s.values.exp(), exp_slopes(s.values)))
+
+    def logmap(self, x: Tensor, y: Tensor) -> Tensor:
+        """L log(W) L^T."""
+        factor = _factor(x)
+        s, log_w = _relative(factor, x, y)
+        return _colour(factor, apply(s, log_w, log_slopes(log_w)))
+
+    def dist(self, x: Tensor, y: Tensor) -> Tensor:
+        """|log W|_F, batch shape."""
+        s, log_w = _relative(_factor(x), x, y)
+        # Only the diagonal of the shift moves eigenvalues, to first order.
+        moved = log_w + (-log_w).exp() * s.shift.diagonal(dim1=-2, dim2=-1)
+        return root(moved.square().sum(-1))
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """tr(x^-1 u x^-1 v)."""
+        factor = _factor(x)
+        return (_whiten(factor, u) * _whiten(factor, v)).sum((-2, -1))
+
+    def transp(self, x: Tensor, y: Tensor, v: Tensor) -> Tensor:
+        """E v E^T with E = L W^(1/2) L^-1."""
+        factor = _factor(x)
+        s, log_w = _relative(factor, x, y)
+        half = torch.full(log_w.shape[:-1], 0.5, dtype=x.dtype, device=x.device)
+        sqrt_w = apply(s, (log_w / 2).exp(), power_slopes(log_w, half)[0])
+        return _colour(factor @ sqrt_w, _whiten(factor, v))
+
+    def interpolant(self, x0: Tensor, x1: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """x_t = L W^t L^T and u_t = L (W^t log W) L^T, from one diagonalisation.
+
+        Args:
+            x0: (..., n, n).
+            x1: (..., n, n).
+            t: (...).
+
+        Returns:
+            x_t and u_t, (..., n, n).
+        """
+        factor = _factor(x0)
+        s, log_w = _relative(factor, x0, x1)
+        power, velocity = power_slopes(log_w, t)
+        w_t = (expand(t, 1) * log_w).exp()
+        x_t = _colour(factor, apply(s, w_t, power))
+        return x_t, _colour(factor, apply(s, w_t * log_w, velocity))
+
+    def random_uniform(
+        self,
+        *batch: int,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """There is no uniform law.
+
+        Raises:
+            ValueError: always; the volume is infinite.
+        """
+        raise ValueError(
+            f"expected a manifold of finite volume, got {self}; draw from random_normal(x, std)"
+        )
+
+    def log_uniform(self) -> float:
+        """There is no uniform law.
+
+        Raises:
+            ValueError: always; the volume is infinite.
+        """
+        raise ValueError(
+            f"expected a manifold of finite volume, got {self}; its uniform law has no density"
+        )
+
+    def random_normal(
+        self, x: Tensor, std: Tensor | float, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """exp_x(L S L^T), S a symmetric Gaussian isotropic for tr(S S)."""
+        return self.expmap(x, _colour(_factor(x), gaussian(x, std, generator)))
+
+    def check_point(self, x: Tensor) -> None:
+        """Raise ``ValueError`` unless each matrix is symmetric with positive eigenvalues."""
+        check_positive(self, x)
+
+    def check_tangent(self, x: Tensor, u: Tensor) -> None:
+        """Raise ``ValueError`` unless each vector is a symmetric matrix."""
+        check_symmetric(self, x, u)
