@@ -192,6 +192,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
         training = concatenate([read_fasta(path, label="") for path in options.training]).tokens
     sets = read_sets(options.sequences)
     rows = {name: judge.row(tokens, label, training) for name, (label, tokens) in sets.items()}
+    rows |= {f"real {label}": judge.reference_row(label) for label, _ in sets.values()}
     if options.pictures:
         draw_logos(options.pictures, judge, sets)
         _say(f"wrote pictures to {options.pictures}")

@@ -58,7 +58,7 @@ def _one_class(
     generator: Generator, judge: Judge, label: str, options: argparse.Namespace
 ) -> dict[str, dict[str, float]]:
     """Sequences, logos and rows of the table for one class."""
-    rows, logos = {}, {}
+    rows, logos = {f"real {label}": judge.reference_row(label)}, {}
     motif = next(each for each in judge.motifs if each.name == MOTIF_OF[label])
     for strength in STRENGTHS:
         _say(f"{label}, guidance {strength:g}")
@@ -91,7 +91,11 @@ def _draw_frontier(rows: dict[str, dict[str, float]], labels: list[str], path: P
         ]
         for label in labels
     }
-    plot_frontier(path, curves)
+    real = {label: rows[f"real {label}"] for label in labels}
+    # As many real sequences as were made would score the floor.
+    floors = {label: rows[f"{label} guidance 1"]["floor"] for label in labels}
+    points = {label: (row["success"], floors[label]) for label, row in real.items()}
+    plot_frontier(path, curves, references={"real": points})
 
 
 def _say(message: str) -> None:

@@ -19,7 +19,7 @@ Success above that of real sequences is over-optimisation, not quality.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -84,15 +84,28 @@ class Judge:
                 f"no reference for label {label!r}; there are {known}; give real sequences "
                 f"with --reference {label}=FILE"
             )
-        compared = compare(self.summary(tokens), self.references[label])
-        row = {"n": compared.pop("num"), "success": self.success(tokens, label)}
-        row |= {f"motif {m.name}": compared[f"motif_{m.name}"] for m in self.motifs}
-        row |= {f"js {k}": compared[f"js_{k}"] for k in (4, 6)}
-        row |= {"frechet": compared["frechet"], "floor": compared["frechet_floor"]}
-        row |= {"gc drift": compared["gc_drift"], "unique": unique_fraction(tokens)}
+        row = self._compare(
+            replace(self.summary(tokens), success=self.success(tokens, label)), label
+        )
+        row["unique"] = unique_fraction(tokens)
         if training is not None:
             row["nearest"] = float(nearest_identity(tokens, training).mean())
         return row
+
+    def reference_row(self, label: str) -> dict[str, float]:
+        """The row of the real sequences of a class: at no distance from themselves."""
+        return self._compare(self.references[label], label)
+
+    def _compare(self, summary: Summary, label: str) -> dict[str, float]:
+        compared = compare(summary, self.references[label])
+        row = {"n": compared["num"]}
+        if summary.success is not None:
+            row["success"] = summary.success
+        names = [f"motif_{m.name}" for m in self.motifs]
+        row |= {name.replace("_", " "): compared[name] for name in names if name in compared}
+        row |= {f"js {k}": compared[f"js_{k}"] for k in (4, 6)}
+        row |= {"frechet": compared["frechet"], "floor": compared["frechet_floor"]}
+        return row | {"gc drift": compared["gc_drift"]}
 
 
 def load_judge(
@@ -128,7 +141,10 @@ def load_judge(
 
 def with_references(judge: Judge, references: Mapping[str, Tensor]) -> Judge:
     """The same judge with statistics of these real sequences."""
-    summaries = {label: judge.summary(tokens) for label, tokens in references.items()}
+    summaries = {
+        label: replace(judge.summary(tokens), success=judge.success(tokens, label))
+        for label, tokens in references.items()
+    }
     return Judge(judge.oracle, judge.motifs, summaries)
 
 

@@ -38,6 +38,7 @@ class Summary:
         kmers: counts by k, each int64 ``(4^k,)``.
         motif_rates: fraction of sequences with a hit, by motif name.
         embedding: moments of the oracle's embeddings, if they were given.
+        success: fraction that the oracle takes for their class, if it was asked.
     """
 
     num: int
@@ -45,6 +46,7 @@ class Summary:
     kmers: Mapping[int, Tensor]
     motif_rates: Mapping[str, float] = field(default_factory=dict)
     embedding: Gaussian | None = None
+    success: float | None = None
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Named tensors for a safetensors file; inverse of `from_tensors`."""
@@ -52,6 +54,8 @@ class Summary:
         tensors |= {f"kmers.{k}": counts for k, counts in self.kmers.items()}
         for name, rate in self.motif_rates.items():
             tensors[f"motif.{name}"] = torch.tensor(rate, dtype=torch.float64)
+        if self.success is not None:
+            tensors["success"] = torch.tensor(self.success, dtype=torch.float64)
         if self.embedding is not None:
             tensors["embedding.mean"] = self.embedding.mean
             tensors["embedding.covariance"] = self.embedding.covariance
@@ -77,6 +81,7 @@ class Summary:
             kmers={int(name): counts for name, counts in _below("kmers.", tensors).items()},
             motif_rates={name: float(rate) for name, rate in _below("motif.", tensors).items()},
             embedding=embedding,
+            success=float(tensors["success"]) if "success" in tensors else None,
         )
 
 
