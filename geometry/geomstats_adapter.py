@@ -208,7 +208,7 @@ class GeomstatsManifold(Manifold):
             return tensors[0].new_zeros(batch if scalar else (*batch, *self.point_shape))
         named = dict(zip(keywords, flat[len(points) :], strict=True))
         value = torch.as_tensor(self._ask(owner, name, flat[: len(points)], named))
-        return value.reshape(*batch, *value.shape[1:]).to(tensors[0].dtype)
+        return value.reshape((*batch, *value.shape[1:])).to(tensors[0].dtype)
 
     def projx(self, x: Tensor) -> Tensor:
         """``projection(x)``."""
@@ -271,7 +271,10 @@ class GeomstatsManifold(Manifold):
             with suppress(ValueError):  # pulled-back metrics may turn out to have none
                 return x_t, self.transp(start, x_t, log)
         if self._closed("exp"):
-            return torch.func.jvp(path, (t,), (torch.ones_like(t),))
+            x_t, u_t = torch.func.jvp(path, (t,), (torch.ones_like(t),))[:2]
+            # geomstats divides 0 by 0 in the derivative of some exp at the start.
+            start_here = expand(t, len(self.point_shape)) == 0
+            return x_t, torch.where(start_here, log, u_t)
         return path(t), (path(t + _STEP) - path(t - _STEP)) / (2 * _STEP)
 
     def random_uniform(
@@ -296,7 +299,8 @@ class GeomstatsManifold(Manifold):
         count = math.prod(batch)
         with _float64(), _random_state(generator):
             x = self.space.random_uniform(max(count, 1)).reshape(-1, *self.point_shape)[:count]
-        return x.reshape(*batch, *self.point_shape).to(dtype or torch.get_default_dtype())
+        points: Tensor = x.reshape(*batch, *self.point_shape)
+        return points.to(dtype or torch.get_default_dtype())
 
     def log_uniform(self) -> float:
         """Unknown: geomstats does not tell volumes.

@@ -9,7 +9,8 @@ so ``dist`` is a spectral premetric (``mesh_spectrum``) instead of the geodesic 
 
 with d = d(., x_1): a path, not a geodesic. It is integrated on the times k/num_steps by straight
 walks, each aimed at the distance due at its end, so that errors do not add up; u_t is the field
-at x_t, which is the path's velocity up to O(1/num_steps), and jumps where an edge is crossed. ``logmap`` and ``transp`` do not exist and say so.
+at x_t, which is the path's velocity up to O(1/num_steps), and jumps where an edge is
+crossed. ``logmap`` and ``transp`` do not exist and say so.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Mesh(Manifold):
     premetric: Premetric = field(default_factory=Biharmonic)
     num_eigenpairs: int = 200
     num_steps: int = 64
+    _key: tuple[object, ...] = field(init=False)
+    _triangles: Triangles = field(init=False)
 
     def __post_init__(self) -> None:
         check_mesh(self.vertices, self.faces)
@@ -257,7 +260,8 @@ class Mesh(Manifold):
         weights = torch.stack([1 - side, side * (1 - share), side * share], -1)
         corners = self._triangles.corners.to(device)[face.clamp_max(self.faces.shape[0] - 1)]
         x = (weights.unsqueeze(-1) * corners).sum(-2)
-        return x.to(dtype or torch.get_default_dtype())
+        cast: Tensor = x.to(dtype or torch.get_default_dtype())
+        return cast
 
     def log_uniform(self) -> float:
         """-log area."""

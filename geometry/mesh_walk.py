@@ -42,7 +42,8 @@ class Triangles(NamedTuple):
     def to(self, x: Tensor) -> Triangles:
         """The same in the dtype and on the device of ``x``."""
         across = Adjacency(*(part.to(x.device) for part in self.across))
-        return Triangles(*(part.to(x) for part in self[:4]), across)
+        corners, slopes, normals, areas = (part.to(x) for part in self[:4])
+        return Triangles(corners, slopes, normals, areas, across)
 
 
 def triangles(vertices: Tensor, faces: Tensor) -> Triangles:

@@ -15,16 +15,26 @@ import torch
 from geometry import (
     SE3,
     SO3,
+    SPD,
     CentredEuclidean,
     Euclidean,
     FlatTorus,
+    Gaussian,
+    Lorentz,
     MaskedEuclidean,
+    PoincareBall,
     PositiveOrthant,
     Product,
     Simplex,
+    SPDLogEuclidean,
     Sphere,
 )
+from geometry.log_euclidean import SPDLogEuclidean
+from geometry.lorentz import Lorentz
 from geometry.manifold import Manifold
+from geometry.poincare import PoincareBall
+from geometry.spd import SPD
+from geometry.statistical import Gaussian
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -43,6 +53,7 @@ class Case:
         inset: share of the way to the centre by which points are moved, where coordinates lose
             digits at the boundary: at p on a simplex, vectors are known to eps/sqrt(p).
         slack: by how much the coordinates amplify the rounding of an inner product.
+        extends: whether ``inner`` is meant for ambient vectors too (not so on a hyperboloid).
         smooth: whether second derivatives are finite at the awkward points.
     """
 
@@ -54,6 +65,7 @@ class Case:
     centre: Callable | None = None
     inset: float = 0.0
     slack: float = 1.0
+    extends: bool = True
     smooth: bool = True
 
     def points(self, *batch, dtype, seed):
@@ -93,8 +105,18 @@ def concatenated(*parts):
     return lambda dtype: torch.cat([part(dtype) for part in parts])
 
 
-def identity(dtype):
-    return torch.eye(4, dtype=dtype)[0]
+def first_axis(n):
+    """(1, 0, ..., 0): the identity quaternion, the apex of a hyperboloid."""
+    return lambda dtype: torch.eye(n, dtype=dtype)[0]
+
+
+def identity_matrix(n):
+    return lambda dtype: torch.eye(n, dtype=dtype)
+
+
+def standard_normal(dtype):
+    """(mu, sigma) = (0, 1)."""
+    return torch.tensor([0.0, 1.0], dtype=dtype)
 
 
 def half_turn(q):
@@ -150,8 +172,21 @@ CASES = [
     Case(FlatTorus(1), far=lambda x: x + torch.pi),
     Case(FlatTorus(7), far=lambda x: x + torch.pi),
     Case(SO3(), far=half_turn, edge=axes(4)),
-    Case(SE3(), origin=concatenated(identity, zeros(3))),
+    Case(SE3(), origin=concatenated(first_axis(4), zeros(3))),
     Case(Product(Sphere(2), FlatTorus(2), SO3(), weights=(1.0, 0.5, 2.0))),
+    # Coordinates grow like cosh of the radius, up to 10 here, and roundings with its square.
+    Case(Lorentz(3), origin=identity, std=0.6, slack=64),
+    Case(PoincareBall(3), origin=zeros(3), std=0.6, slack=8),
+    # Logarithms are relative to the condition number, up to 50 here.
+    Case(SPD(3), origin=lambda dtype: torch.eye(3, dtype=dtype), std=0.5, slack=16, smooth=False),
+    Case(
+        SPDLogEuclidean(3),
+        origin=lambda dtype: torch.eye(3, dtype=dtype),
+        std=0.5,
+        slack=16,
+        smooth=False,
+    ),
+    Case(Gaussian(), origin=lambda dtype: torch.tensor([0.3, 1.0], dtype=dtype), slack=16),
 ]
 
 

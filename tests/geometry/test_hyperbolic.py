@@ -87,7 +87,8 @@ RADII = [
 @pytest.mark.parametrize(("radius", "point", "velocity"), RADII)
 def test_lorentz_far_out(radius, point, velocity):
     x, y = (
-        on_sheet((torch.tensor(radius).double().sinh() * directions(12, s)).float()) for s in (1, 2)
+        on_sheet((torch.tensor(radius).double().sinh() * directions(12, s)).float())
+        for s in (1, 2)
     )
     found = errors(Lorentz(N), lorentz_reference, x, y)
     # A factor of 2 for other draws of the same kind.

@@ -7,13 +7,12 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from geometry.rotation_6d import matrix_to_rotation_6d, rotation_6d_to_matrix
 from geometry.rotation_conversions import (
     matrix_to_quaternion,
-    matrix_to_rotation_6d,
     matrix_to_rotation_vector,
     quaternion_to_matrix,
     quaternion_to_rotation_vector,
-    rotation_6d_to_matrix,
     rotation_vector_to_matrix,
     rotation_vector_to_quaternion,
 )

@@ -1,4 +1,4 @@
-"""Positive definite matrices: geomstats in float64, gradcheck at equal eigenvalues, invariances."""
+"""Positive definite matrices: geomstats, gradcheck at equal eigenvalues, invariances."""
 
 import pytest
 import torch

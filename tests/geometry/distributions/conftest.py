@@ -1,5 +1,6 @@
 """Quadrature and goodness of fit, as fixtures; ``dtype`` comes from the folder above."""
 
+import functools
 import math
 
 import numpy as np
@@ -71,8 +72,11 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("law", LAWS.values(), ids=LAWS.keys())
 
 
+legendre = functools.cache(np.polynomial.legendre.leggauss)
+
+
 def gauss(low, high, order=200):
-    nodes, weights = np.polynomial.legendre.leggauss(order)
+    nodes, weights = legendre(order)
     half = (high - low) / 2
     return torch.from_numpy(low + half * (nodes + 1)), torch.from_numpy(half * weights)
 
