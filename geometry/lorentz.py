@@ -9,8 +9,10 @@ With <u, v>_L = -u_0 v_0 + u_1 v_1 + ... + u_n v_n, of curvature -1::
 
 Norms, inner products and parallel transport go through the frame u~, where the form is
 positive: -u_0 v_0 + <u', v'> cancels e^(2 rho) roundings at distance rho from the origin, the
-frame e^rho. The time coordinate is always recomputed from the space part, so that points stay
-on the sheet. float32 carries points to distance 8 comfortably; beyond, use float64.
+frame e^rho. Points and vectors are read by their space parts, which are coordinates of the
+sheet; time parts are recomputed, so that points stay on it, and projections keep the space part
+(the Lorentz-orthogonal u + <x, u>_L x would enlarge what is off the sheet by e^(2 rho)).
+float32 carries points to distance 8 comfortably; beyond, use float64.
 """
 
 from __future__ import annotations
@@ -38,8 +40,9 @@ def _lift_vector(x: Tensor, space: Tensor) -> Tensor:
 
 
 def _to_frame(x: Tensor, u: Tensor) -> Tensor:
-    """u~ = u' - u_0 x'/(1 + x_0): (..., n + 1) to (..., n), an isometry."""
-    return u[..., 1:] - x[..., 1:] * (u[..., :1] / (1 + x[..., :1]))
+    """u~ = u' - u_0 x'/(1 + x_0), u_0 = <x', u'>/x_0: (..., n + 1) to (..., n), an isometry."""
+    time = (x[..., 1:] * u[..., 1:]).sum(-1, keepdim=True) / x[..., :1]
+    return u[..., 1:] - x[..., 1:] * (time / (1 + x[..., :1]))
 
 
 def _from_frame(x: Tensor, v: Tensor) -> Tensor:
@@ -98,9 +101,8 @@ class Lorentz(Manifold):
         return _lift(x[..., 1:])
 
     def proju(self, x: Tensor, u: Tensor) -> Tensor:
-        """u + <x, u>_L x, the Lorentz-orthogonal projection."""
-        form = (x[..., 1:] * u[..., 1:]).sum(-1, keepdim=True) - x[..., :1] * u[..., :1]
-        return _lift_vector(x, u[..., 1:] + form * x[..., 1:])
+        """The tangent vector over the same space part, the differential of ``projx``."""
+        return _lift_vector(x, u[..., 1:])
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         """cosh|u| x + (sinh|u|/|u|) u."""

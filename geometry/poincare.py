@@ -86,18 +86,18 @@ class PoincareBall(Manifold):
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         """x + (1 - |x|^2) sinh(L/2) w/|w|^2, w = cosh(L/2) u/|u| + sinh(L/2) x."""
-        gap, size2 = _gap(x), u.square().sum(-1, keepdim=True)
-        some = size2 > 1e-36
+        gap, eps = _gap(x), torch.finfo(x.dtype).eps
+        v = u / gap
+        half2 = v.square().sum(-1, keepdim=True)
+        moves = half2 > eps**2
+        half = torch.where(moves, half2, eps**2).sqrt()
         # A unit vector also at u = 0 keeps |w| = 1 there; its direction then does not matter.
-        size = torch.where(some, size2, 1.0).sqrt()
-        axis = torch.zeros_like(u)
+        axis = torch.zeros_like(v)
         axis[..., 0] = 1.0
-        e = torch.where(some, u / size, axis)
-        size = torch.where(some, size, 1e-18)
-        half = size / gap
+        e = torch.where(moves, v / half, axis)
         cosh, sinh = torch.cosh(half), torch.sinh(half)
         w2 = (cosh * e + sinh * x).square().sum(-1, keepdim=True)
-        return self.projx(x + gap * sinh * (cosh / size * u + sinh * x) / w2)
+        return self.projx(x + (cosh * (sinh / half) * u + gap * sinh.square() * x) / w2)
 
     def logmap(self, x: Tensor, y: Tensor) -> Tensor:
         """((theta/sinh theta) l_y (y - x) - theta tanh(theta/2) x)/l_x."""

@@ -25,8 +25,6 @@ import torch
 from torch import Tensor
 
 from .checks import check_shape
-from .rotation_6d import matrix_to_rotation_6d as matrix_to_rotation_6d
-from .rotation_6d import rotation_6d_to_matrix as rotation_6d_to_matrix
 
 # Below this square of the angle the truncated series are exact in float64.
 _SMALL = 1e-4
