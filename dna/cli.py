@@ -77,8 +77,8 @@ def _add_sample(verb: argparse.ArgumentParser) -> None:
     add("--num", type=int, default=10, help="how many sequences (default: 10)")
     add("--length", type=int, help="bases (default: as trained)")
     add("--label", help="class to steer towards (default: none)")
-    add("--guidance", type=float, default=1.0, help="strength of the steering (default: 1)")
-    add("--combine", choices=("log", "linear"), default="log", help="rule of guidance")
+    add("--guidance", type=float, help="strength of the steering (default: 1)")
+    add("--combine", choices=("log", "linear"), help="rule of guidance (default: log)")
     add("--guide", help="steer by the gradient of this noisy classifier instead")
     add("--steps", type=int, help="of the sampler (default: 50; autoregressive: the length)")
     add("--seed", type=int, default=0, help="(default: 0)")
@@ -146,9 +146,15 @@ def run_sample(options: argparse.Namespace) -> None:
     from .models import DEFAULT_GENERATOR, load_classifier, load_generator
 
     check_writable(options.out)
+    for option in ("guidance", "combine", "guide"):
+        if options.label is None and getattr(options, option) is not None:
+            raise ValueError(f"--{option} steers towards a class: say which with --label")
+    if options.combine and options.guide:
+        raise ValueError("--combine is a rule of guidance without --guide: give one of them")
+    guidance = 1.0 if options.guidance is None else options.guidance
     generator = load_generator(options.model or DEFAULT_GENERATOR)
     steering = Steering(
-        options.guidance,
+        guidance,
         linear if options.combine == "linear" else log_linear,
         load_classifier(options.guide) if options.guide else None,
     )
@@ -165,7 +171,7 @@ def run_sample(options: argparse.Namespace) -> None:
         progress=True,
     )
     kind = options.label or "any"
-    known = f"label={kind} guidance={options.guidance:g} " if options.label else ""
+    known = f"label={kind} guidance={guidance:g} " if options.label else ""
     headers = [
         f"{kind}-{options.seed}-{index} {known}seed={options.seed} index={index}"
         for index in range(options.num)
@@ -177,12 +183,18 @@ def run_sample(options: argparse.Namespace) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Judge sequences."""
+    from seqflow.files import check_writable
+
     from .evaluation import draw_logos, read_references, read_sets, write_table
     from .fasta import read_fasta
     from .judge import MOTIFS, format_table, load_judge, save_references
     from .models import DEFAULT_ORACLE
     from .records import concatenate
 
+    if options.out:
+        check_writable(options.out)
+    if options.groups and not options.reference:
+        raise ValueError("--groups chooses from the reference: give it with --reference")
     references = None
     if options.reference:
         references = read_references(options.reference, options.groups)
@@ -191,7 +203,12 @@ def run_evaluate(options: argparse.Namespace) -> None:
     if options.training:
         training = concatenate([read_fasta(path, label="") for path in options.training]).tokens
     sets = read_sets(options.sequences)
-    rows = {name: judge.row(tokens, label, training) for name, (label, tokens) in sets.items()}
+    rows = {}
+    for name, (label, tokens) in sets.items():
+        try:
+            rows[name] = judge.row(tokens, label, training)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
     rows |= {f"real {label}": judge.reference_row(label) for label, _ in sets.values()}
     if options.pictures:
         draw_logos(options.pictures, judge, sets)

@@ -46,7 +46,7 @@ def select(records: Records, patterns: Sequence[str], *, key: str) -> Records:
 
 
 def check_disjoint(**parts: Records) -> None:
-    """Raise ``ValueError`` if two parts share a group or a sequence."""
+    """Raise ``ValueError`` if two parts share a group."""
     names = list(parts)
     for i, a in enumerate(names):
         for b in names[i + 1 :]:

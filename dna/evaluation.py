@@ -36,7 +36,7 @@ def read_sets(words: Sequence[str]) -> dict[str, tuple[str, Tensor]]:
             if records.labels is None:
                 raise ValueError(f"{path}: no label= in its headers; say the class: LABEL={path}")
             for each in labels_of(records):
-                sets[f"{path.name} {each}"] = (each, records.with_label(each).tokens)
+                sets[f"{path} {each}"] = (each, records.with_label(each).tokens)
     return sets
 
 
@@ -86,7 +86,7 @@ def draw_logos(folder: Path, judge: Judge, sets: Mapping[str, tuple[str, Tensor]
             if len(hits):
                 panels[f"{motif.name} in {len(hits)} of {len(tokens)}: {name}"] = base_counts(hits)
         if panels:
-            plot_logos(folder / f"{motif.name}.png", panels)
+            plot_logos(folder / f"{motif.name.replace('/', '_')}.png", panels)
 
 
 def _files(word: str) -> list[tuple[Path, str | None]]:

@@ -20,6 +20,8 @@ from seqflow.sampling import Predictor, Sampler, time_grid
 
 from .models import Classifier, Generator
 
+MAX_STRENGTH = 100
+
 
 @dataclass(frozen=True)
 class Steering:
@@ -35,6 +37,13 @@ class Steering:
     strength: float = 1.0
     combine: Combination = log_linear
     guide: Classifier | None = None
+
+    def __post_init__(self) -> None:
+        if not -MAX_STRENGTH <= self.strength <= MAX_STRENGTH:  # NaN fails too
+            raise ValueError(
+                f"expected a guidance between -{MAX_STRENGTH} and {MAX_STRENGTH}, "
+                f"got {self.strength}"
+            )
 
     def predictor(self, generator: Generator) -> Predictor:
         """The generator's network, steered; raises ``ValueError`` if the guide does not fit."""

@@ -28,7 +28,7 @@ from torch import Tensor
 from seqflow.checkpoints import find_checkpoint
 
 from .diversity import nearest_identity, unique_fraction
-from .metrics import Summary, compare, load_summaries, save_summaries, summarise
+from .metrics import KMER_SIZES, Summary, compare, load_summaries, save_summaries, summarise
 from .models import Classifier, load_classifier
 from .motifs import Motif, find_motifs
 from .sequences import one_hot
@@ -130,13 +130,18 @@ def load_judge(
             f"the classifier {name} reads noisy states of {oracle.spec.noise} flow; "
             "an oracle is trained with noise: none"
         )
-    judge = Judge(oracle, [motif for word in motifs for motif in find_motifs(word)], {})
+    found = {motif.name: motif for word in motifs for motif in find_motifs(word)}
+    judge = Judge(oracle, list(found.values()), {})
     if references is not None:
         return with_references(judge, references)
     path = find_checkpoint(name, package="dna") / REFERENCE
     if not path.is_file():
         raise ValueError(f"{path.parent} has no {REFERENCE}; give --reference LABEL=FILE")
-    return Judge(oracle, judge.motifs, load_summaries(path))
+    summaries = load_summaries(path)
+    for label, summary in summaries.items():
+        if summary.embedding is None or not set(KMER_SIZES) <= set(summary.kmers):
+            raise ValueError(f"{path}: the statistics of {label} are incomplete; make them anew")
+    return Judge(oracle, judge.motifs, summaries)
 
 
 def with_references(judge: Judge, references: Mapping[str, Tensor]) -> Judge:

@@ -20,7 +20,7 @@ from seqflow.settings import Settings, check_settings
 from seqflow.simplex import LinearFlow
 
 from .sequences import ALPHABET
-from .settings import Method, NetworkSettings
+from .settings import Method, NetworkSettings, Noise
 
 DEFAULT_GENERATOR = "ctcf-pu1"
 DEFAULT_ORACLE = "ctcf-pu1-oracle"
@@ -41,7 +41,7 @@ class GeneratorSpec(Settings):
     """
 
     labels: list[str]
-    length: int
+    length: int = Field(gt=0, le=1_000_000)
     method: Method
     network: NetworkSettings
     provenance: dict[str, Any] = Field(default_factory=dict)
@@ -59,8 +59,8 @@ class ClassifierSpec(Settings):
     """
 
     labels: list[str]
-    length: int
-    noise: str
+    length: int = Field(gt=0, le=1_000_000)
+    noise: Noise
     network: NetworkSettings
     provenance: dict[str, Any] = Field(default_factory=dict)
 
@@ -81,7 +81,7 @@ class Generator:
 
     def default_steps(self, length: int) -> int:
         """Steps that are enough: one a base from left to right, else 50."""
-        return length if isinstance(self.process, Autoregression) else 50
+        return length if self.spec.method == "autoregressive" else 50
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ JASPAR's own can be had through the optional package pyjaspar.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,13 @@ def find_motifs(word: str) -> list[Motif]:
     Raises ``ValueError`` as `load_motif`, `fetch_jaspar` and `read_motifs` do.
     """
     if word.startswith("jaspar:"):
-        return [fetch_jaspar(word.removeprefix("jaspar:"))]
-    return read_motifs(word) if Path(word).is_file() else [load_motif(word)]
+        found = [fetch_jaspar(word.removeprefix("jaspar:"))]
+    elif Path(word).is_file():
+        found = read_motifs(word)
+    else:
+        return [load_motif(word)]
+    # With the identifier, so that nobody takes it for the bundled motif of the same name.
+    return [replace(motif, name=f"{motif.name} {motif.identifier}".strip()) for motif in found]
 
 
 def read_motifs(path: str | Path) -> list[Motif]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from seqflow.settings import Settings
 from seqflow.training import TrainingSettings
 
 Method = Literal["dirichlet", "linear", "autoregressive"]
+Noise = Literal["none", "dirichlet", "linear"]
 
 
 class TableSettings(Settings):
@@ -43,7 +44,7 @@ class DataSettings(Settings):
 
     files: dict[str, Path] = Field(default_factory=dict)
     table: TableSettings | None = None
-    train: list[str]
+    train: list[str] = Field(min_length=1)
     validation: list[str] = Field(default_factory=list)
     reverse_complement: bool = False
 
@@ -63,9 +64,9 @@ class NetworkSettings(Settings):
         dilations: one residual block each.
     """
 
-    channels: int = Field(default=96, gt=0)
-    kernel_size: int = Field(default=9, gt=0)
-    dilations: list[int] = Field(default=[1, 2, 4, 8, 1, 4], min_length=1)
+    channels: int = Field(default=96, gt=0, le=4096)
+    kernel_size: int = Field(default=9, gt=0, le=999)
+    dilations: list[PositiveInt] = Field(default=[1, 2, 4, 8, 1, 4], min_length=1)
 
 
 class GeneratorSettings(Settings):
@@ -102,7 +103,7 @@ class ClassifierSettings(Settings):
     """
 
     data: DataSettings
-    noise: Literal["none", "dirichlet", "linear"] = "none"
+    noise: Noise = "none"
     network: NetworkSettings = NetworkSettings(channels=64, dilations=[1, 2, 4, 1])
     dropout: float = Field(default=0.2, ge=0, lt=1)
     training: TrainingSettings = TrainingSettings()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -44,7 +43,8 @@ def train_generator(
     with seeded(settings.training.seed):
         generator = build_generator(spec)
     objective = FlowMatching(generator.process, settings.drop_label)
-    data.fit(generator.network, objective, settings.training, settings.out, device, progress)
+    identity = {"kind": "generator"} | settings.model_dump(mode="json")
+    data.fit(generator.network, objective, settings, identity, device, progress)
     save_generator(settings.out, generator)
     return generator
 
@@ -67,7 +67,8 @@ def train_classifier(
     objective: Objective = (
         Classification(K) if clean else NoisyClassification(NOISE[settings.noise])
     )
-    data.fit(classifier.network, objective, settings.training, settings.out, device, progress)
+    identity = {"kind": "classifier"} | settings.model_dump(mode="json")
+    data.fit(classifier.network, objective, settings, identity, device, progress)
     save_classifier(settings.out, classifier)
     return classifier
 
@@ -79,6 +80,9 @@ class _Data:
         records = read_records(settings)
         self.settings = settings
         self.labels = labels_of(records)
+        for label in self.labels:
+            if not label or any(character.isspace() for character in label):
+                raise ValueError(f"expected labels without spaces, for FASTA headers: {label!r}")
         self.train = select(records, settings.train, key="data.train")
         self.validation: Records | None = None
         if settings.validation:
@@ -105,12 +109,19 @@ class _Data:
         self,
         network: nn.Module,
         objective: Objective,
-        training: TrainingSettings,
-        out: Path,
+        settings: GeneratorSettings | ClassifierSettings,
+        identity: dict[str, Any],
         device: str,
         progress: bool,
     ) -> None:
         """Train ``network`` in place, on its averaged weights in the end."""
+        # Where files lie and how often it reports may change; longer is allowed.
+        identity = {key: value for key, value in identity.items() if key != "out"}
+        identity["data"] |= {"labels": self.labels, "sequences": len(self.train)}
+        for key in ("files", "table"):
+            identity["data"].pop(key)
+        for key in ("steps", "validate_every", "checkpoint_every"):
+            identity["training"].pop(key)
         validation: Batch | None = None
         if self.validation is not None:
             validation = to_batch(self.validation, self.labels)
@@ -119,10 +130,11 @@ class _Data:
             objective,
             to_batch(self.train, self.labels),
             validation,
-            training,
+            settings.training,
             either_strand if self.settings.reverse_complement else None,
+            identity,
         )
-        averaged = fit(module, out, device=device, progress=progress)
+        averaged = fit(module, settings.out, device=device, progress=progress)
         network.load_state_dict(averaged.state_dict())
         network.cpu().eval()
-        plot_training(out / "logs", out / "training.png")
+        plot_training(settings.out / "logs", settings.out / "training.png")

@@ -38,7 +38,7 @@ class BatchStream(IterableDataset[Batch]):
         self.data, self.seed, self.start, self.augment = data, seed, start, augment
         self.num_rows = num_rows(data)
         if self.num_rows == 0:
-            raise ValueError("expected training data, got none; check data.files and data.split")
+            raise ValueError("expected training data, got none; check what data.train selects")
         self.batch_size = min(batch_size, self.num_rows)
 
     def __iter__(self) -> Iterator[Batch]:

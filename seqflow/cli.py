@@ -92,8 +92,10 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (by default the process's) and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # Understood anywhere on the line, also behind a verb.
+    with_traceback = "--traceback" in arguments
     try:
-        _run(arguments)
+        _run([word for word in arguments if word != "--traceback"])
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
@@ -102,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        return _report(error, with_traceback="--traceback" in arguments)
+        return _report(error, with_traceback=with_traceback)
     return 0
 
 

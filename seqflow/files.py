@@ -27,7 +27,7 @@ def read_text(path: str | Path) -> str:
     try:
         if data.startswith(GZIP_MAGIC):
             data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path}: expected a complete gzip file, but {error}") from None
     except UnicodeDecodeError as error:
@@ -35,6 +35,8 @@ def read_text(path: str | Path) -> str:
             f"{path}: expected text (plain or gzipped), got byte {data[error.start]:#04x} "
             f"at offset {error.start}"
         ) from None
+    # Windows' and old Macs' line ends.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def check_writable(path: str | Path) -> None:
@@ -73,7 +75,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     check_writable(path)
     if path.exists() and not path.is_file():
-        yield path
+        try:
+            yield path
+        except OSError as error:
+            raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
         return
     if not path.parent.is_dir():
         raise ValueError(f"cannot write {path}: there is no folder {path.parent}")

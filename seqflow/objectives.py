@@ -36,7 +36,7 @@ class Objective(Protocol):
 
 
 def stratified_times(batch: int, generator: torch.Generator) -> Tensor:
-    """Times in [0, 1), one in each of ``batch`` equal strata, in random order of strata."""
+    """Times in [0, 1], one in each of ``batch`` equal strata, in random order of strata."""
     offset = torch.rand((), generator=generator, device=generator.device)
     strata = torch.randperm(batch, generator=generator, device=generator.device)
     return (strata + offset) / batch

@@ -38,16 +38,22 @@ class Predictor(Protocol):
         ...
 
 
-def seeded_generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator whose stream belongs to ``key`` alone, such as (seed, step).
+def seeded_generator(seed: int, *key: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator whose stream belongs to the seed and its ``key`` alone, such as a step.
+
+    Raises:
+        ValueError: for a negative seed.
 
     Example:
         >>> a, b = seeded_generator(0, 1), seeded_generator(0, 2)
         >>> torch.rand(1, generator=a).equal(torch.rand(1, generator=b))
         False
     """
-    (seed,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
-    return torch.Generator(device).manual_seed(int(seed))
+    if seed < 0:
+        raise ValueError(f"expected a seed of at least 0, got {seed}")
+    # As spawn key: a plain sequence is padded with zeros, so that (7,) would equal (7, 0).
+    (state,) = np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state))
 
 
 def time_grid(num_steps: int, *, device: torch.device | str = "cpu") -> Tensor:
@@ -112,6 +118,8 @@ class Sampler:
     ) -> Iterator[Iterator[State]]:
         """One walk along the grid for every group of blocks, as many blocks as fill a batch."""
         num, blocks = shape[0], max(1, self.batch_size // BLOCK)
+        if condition is not None and num_rows(condition) != num:
+            raise ValueError(f"expected one condition a sample, {num}, got {num_rows(condition)}")
         conditions = _split(condition, BLOCK * blocks)
         starts = range(0, max(num, 1), BLOCK * blocks)
         total = len(starts) * (len(self.times) - 1)

@@ -11,17 +11,19 @@ training to the last bit (on one device).
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from pydantic import Field
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -31,6 +33,7 @@ from torch.utils.data import DataLoader
 from .batches import Augmentation, BatchStream
 from .devices import find_device
 from .objectives import Batch, Objective
+from .progress import TrainingBar
 from .resume import SafetensorsIO
 from .sampling import seeded_generator
 from .state import num_rows, split
@@ -54,16 +57,16 @@ class TrainingSettings:
         precision: of Lightning's; ``bf16-mixed`` is faster where the processor knows it.
     """
 
-    steps: int = 5000
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    warmup: int = 100
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    ema_decay: float = 0.999
-    validate_every: int = 500
-    checkpoint_every: int = 500
-    seed: int = 0
+    steps: Annotated[int, Field(gt=0)] = 5000
+    batch_size: Annotated[int, Field(gt=0)] = 64
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+    warmup: Annotated[int, Field(ge=0)] = 100
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    validate_every: Annotated[int, Field(gt=0)] = 500
+    checkpoint_every: Annotated[int, Field(gt=0)] = 500
+    seed: Annotated[int, Field(ge=0)] = 0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
 
@@ -93,6 +96,7 @@ class TrainingModule(pl.LightningModule):
         validation: rows to judge by, or None.
         settings: how to train.
         augment: changes training batches at random.
+        identity: what must be the same when training goes on: plain values, in JSON.
     """
 
     def __init__(
@@ -103,17 +107,38 @@ class TrainingModule(pl.LightningModule):
         validation: Batch | None = None,
         settings: TrainingSettings | None = None,
         augment: Augmentation | None = None,
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.model, self.objective = model, objective
         self.train_data, self.validation_data = train, validation
         self.settings, self.augment = settings or TrainingSettings(), augment
+        self.identity = dict(identity or {})
         self.averaged = AveragedModel(model, multi_avg_fn=self._average)
 
     def _average(self, averages: Any, weights: Any, num_averaged: Any) -> None:
         n = self.global_step
         decay = min(self.settings.ema_decay, (1 + n) / (10 + n))
         torch._foreach_lerp_(averages, weights, 1 - decay)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the state belongs to."""
+        checkpoint["identity"] = self.identity
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the state of another training, or of one that is further on."""
+        kept, own = checkpoint["identity"], self.identity
+        for key in kept | own:
+            if kept.get(key) != own.get(key):
+                raise ValueError(
+                    f"the training state was made with {key} {kept.get(key)!r}, not "
+                    f"{own.get(key)!r}; choose another folder, or delete it to start anew"
+                )
+        if checkpoint["global_step"] > self.settings.steps:
+            raise ValueError(
+                f"the training state is at step {checkpoint['global_step']}, beyond the "
+                f"{self.settings.steps} wanted; raise training.steps to go on"
+            )
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches from the current step on."""
@@ -195,12 +220,15 @@ def fit(
         enable_version_counter=False,
     )
     keep.FILE_EXTENSION = state.suffix
-    bar: list[Callback] = [TQDMProgressBar(refresh_rate=10)] if progress else []
+    bar: list[Callback] = [TrainingBar()] if progress else []
+    place = find_device(device)
+    for logger in ("pytorch_lightning", "lightning_fabric"):  # hints and advertisements
+        logging.getLogger(logger).setLevel(logging.WARNING)
     trainer = pl.Trainer(
         max_steps=own.steps,
         max_epochs=-1,
-        accelerator=find_device(device).type,
-        devices=1,
+        accelerator=place.type,
+        devices=1 if place.type == "cpu" else [place.index or 0],
         precision=own.precision,
         gradient_clip_val=own.clip,
         val_check_interval=own.validate_every,
@@ -211,7 +239,7 @@ def fit(
         logger=CSVLogger(folder, name="logs"),
         callbacks=[keep, *bar, *(callbacks or [])],
         plugins=[SafetensorsIO()],
-        enable_progress_bar=progress,
+        enable_progress_bar=False,
         enable_model_summary=False,
     )
     with warnings.catch_warnings():
@@ -221,6 +249,10 @@ def fit(
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         # It holds the state that we go on from.
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        trainer.fit(module, ckpt_path=state if state.exists() else None, weights_only=True)
+        try:
+            trainer.fit(module, ckpt_path=state if state.exists() else None, weights_only=True)
+        except SystemExit:  # Lightning's answer to Ctrl-C and to a scheduler's SIGTERM
+            raise KeyboardInterrupt from None
+        trainer.save_checkpoint(state)
     model: nn.Module = module.averaged.module
     return model.cpu().eval()

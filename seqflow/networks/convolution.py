@@ -108,7 +108,7 @@ class ConvolutionalTrunk(nn.Module):
         if length > self.max_length:
             raise ValueError(
                 f"expected at most {self.max_length} positions, got {length}; "
-                "train with a larger network.max_length for longer sequences"
+                "train on sequences that are as long"
             )
         h: Tensor = self.embed(features.movedim(-1, 1)) + self.position[:, :length]
         for block in self.blocks:

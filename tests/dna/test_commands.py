@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dna.fasta import read_fasta, write_fasta
+from dna.metrics import Summary, save_summaries
 from dna.models import load_classifier, load_generator
 from seqflow.cli import main
 
@@ -137,9 +138,9 @@ def test_evaluate_counts_any_motif_and_draws_it(models, files, tmp_path, capsys)
     command = ["dna", "evaluate", f"a={files}/a.fasta.gz", "--model", str(models / "oracle")]
     command += ["--motif", str(matrix), "CTCF", "--pictures", str(tmp_path / "logos")]
     assert main(command) == 0
-    assert "motif mine | motif CTCF" in capsys.readouterr().out
+    assert "motif mine M1 | motif CTCF" in capsys.readouterr().out
     # Eight A in a row: 2% of the windows of a class whose bases are A five times in eight.
-    assert (tmp_path / "logos" / "mine.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "logos" / "mine M1.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_real_sequences_are_their_own_reference(models):
@@ -151,6 +152,16 @@ def test_real_sequences_are_their_own_reference(models):
         assert abs(float(cells["frechet"])) < 1e-6
 
 
+def test_sets_of_one_name_stay_apart(models, tmp_path, capsys):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        assert sample(models, tmp_path / folder / "s.fasta", "--label", "a", "--num", 5) == 0
+    capsys.readouterr()
+    words = [str(tmp_path / folder / "s.fasta") for folder in ("one", "two")]
+    assert main(["dna", "evaluate", *words, "--model", str(models / "oracle")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2 + len(words) + 1
+
+
 def test_training_goes_on_where_it_stopped(files, tmp_path):
     short = config(files, tmp_path, "model", CONFIG.replace("validate_every", "checkpoint_every"))
     assert main(["dna", "train", short]) == 0
@@ -160,6 +171,35 @@ def test_training_goes_on_where_it_stopped(files, tmp_path):
     for a, b in zip(before.network.parameters(), after.network.parameters(), strict=True):
         assert torch.equal(a, b)
     assert (tmp_path / "model" / "training.png").is_file()
+
+
+def test_longer_training_goes_on_and_reports_on_stderr(files, tmp_path, capsys):
+    path = config(files, tmp_path, "model")
+    assert main(["dna", "train", path]) == 0
+    capsys.readouterr()
+    assert main(["dna", "train", path, "training.steps=7"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "7/7" in captured.err
+    assert "4/7" in captured.err  # where it went on
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("method=linear", "made with method 'dirichlet', not 'linear'"),
+        ("training.learning_rate=0.5", "made with training"),
+        ("data.train=['hash-[0-6]?']", "made with data"),
+        ("network.channels=12", "made with network"),
+        ("training.steps=3", "at step 4, beyond the 3 wanted"),
+    ],
+)
+def test_training_does_not_go_on_with_other_settings(files, tmp_path, capsys, word, message):
+    path = config(files, tmp_path, "model")
+    assert main(["dna", "train", path]) == 0
+    before = (tmp_path / "model" / "config.yaml").read_bytes()
+    assert message in fails(capsys, "dna", "train", path, word)
+    assert (tmp_path / "model" / "config.yaml").read_bytes() == before
 
 
 def fails(capsys, *command):
@@ -201,6 +241,12 @@ class TestBadInput:
             (["--batch-size", "0"], "batch size of at least 1, got 0"),
             (["--label", "a", "--guide", "GENERATOR"], "expected kind 'classifier'"),
             (["--model", "nonsense"], "no model 'nonsense'"),
+            (["--label", "a", "--guidance", "nan"], "expected a guidance between"),
+            (["--label", "a", "--guidance", "1e300"], "expected a guidance between"),
+            (["--guidance", "3"], "--guidance steers towards a class: say which with --label"),
+            (["--guide", "x"], "--guide steers towards a class: say which with --label"),
+            (["--seed", "-1"], "expected a seed of at least 0, got -1"),
+            (["--device", "cpu:3"], "no device 'cpu:3' here"),
             (["--device", "abacus"], "unknown device 'abacus'"),
         ],
     )
@@ -240,6 +286,32 @@ class TestBadInput:
         line = fails(capsys, "dna", "sample", "--model", tmp_path / "model")
         assert "damaged weights" in line
 
+    def test_incomplete_reference(self, models, files, tmp_path, capsys):
+        shutil.copytree(models / "oracle", tmp_path / "oracle")
+        summary = Summary(num=3, gc=0.5, kmers={})
+        save_summaries(tmp_path / "oracle" / "reference.safetensors", {"a": summary})
+        line = fails(
+            capsys, "dna", "evaluate", f"a={files}/a.fasta.gz", "--model", tmp_path / "oracle"
+        )
+        assert "the statistics of a are incomplete" in line
+
+    @pytest.mark.parametrize("change", ["length: -5", "length: 10000000000000", "method: magic"])
+    def test_damaged_model_configuration(self, models, tmp_path, capsys, change):
+        shutil.copytree(models / "dirichlet", tmp_path / "model")
+        key = change.partition(":")[0]
+        path = tmp_path / "model" / "config.yaml"
+        lines = [
+            change if line.startswith(f"{key}:") else line
+            for line in path.read_text().splitlines()
+        ]
+        path.write_text("\n".join(lines))
+        line = fails(capsys, "dna", "sample", "--model", tmp_path / "model")
+        assert f"{key}: Input should be" in line
+
+    def test_labels_with_spaces(self, files, tmp_path, capsys):
+        path = config(files, tmp_path, "m", CONFIG.replace("{a:", "{a b:"))
+        assert "expected labels without spaces" in fails(capsys, "dna", "train", path)
+
     def test_sequences_without_a_class(self, models, files, capsys):
         line = fails(
             capsys, "dna", "evaluate", f"{files}/a.fasta.gz", "--model", models / "oracle"
@@ -255,6 +327,11 @@ class TestBadInput:
             ("method=magic", "method: Input should be 'dirichlet'"),
             ("network.chanels=3", "network.chanels"),
             ("training.steps=often", "training.steps"),
+            ("training.steps=-1", "training.steps"),
+            ("training.batch_size=0", "training.batch_size"),
+            ("training.learning_rate=.nan", "training.learning_rate"),
+            ("network.dilations=[0]", "network.dilations.0"),
+            ("data.train=[]", "data.train"),
             ("data.table.path=x.csv", "give either files"),
         ],
     )

@@ -15,18 +15,13 @@ import torch
 from geometry import (
     SE3,
     SO3,
-    SPD,
     CentredEuclidean,
     Euclidean,
     FlatTorus,
-    Gaussian,
-    Lorentz,
     MaskedEuclidean,
-    PoincareBall,
     PositiveOrthant,
     Product,
     Simplex,
-    SPDLogEuclidean,
     Sphere,
 )
 from geometry.log_euclidean import SPDLogEuclidean
@@ -105,18 +100,8 @@ def concatenated(*parts):
     return lambda dtype: torch.cat([part(dtype) for part in parts])
 
 
-def first_axis(n):
-    """(1, 0, ..., 0): the identity quaternion, the apex of a hyperboloid."""
-    return lambda dtype: torch.eye(n, dtype=dtype)[0]
-
-
-def identity_matrix(n):
-    return lambda dtype: torch.eye(n, dtype=dtype)
-
-
-def standard_normal(dtype):
-    """(mu, sigma) = (0, 1)."""
-    return torch.tensor([0.0, 1.0], dtype=dtype)
+def identity(dtype):
+    return torch.eye(4, dtype=dtype)[0]
 
 
 def half_turn(q):
@@ -172,11 +157,12 @@ CASES = [
     Case(FlatTorus(1), far=lambda x: x + torch.pi),
     Case(FlatTorus(7), far=lambda x: x + torch.pi),
     Case(SO3(), far=half_turn, edge=axes(4)),
-    Case(SE3(), origin=concatenated(first_axis(4), zeros(3))),
+    Case(SE3(), origin=concatenated(identity, zeros(3))),
     Case(Product(Sphere(2), FlatTorus(2), SO3(), weights=(1.0, 0.5, 2.0))),
     # Coordinates grow like cosh of the radius, up to 10 here, and roundings with its square.
-    Case(Lorentz(3), origin=identity, std=0.6, slack=64),
-    Case(PoincareBall(3), origin=zeros(3), std=0.6, slack=8),
+    Case(Lorentz(3), origin=identity, std=0.6, slack=64, extends=False),
+    # Its second derivatives overflow float32 where the points coincide.
+    Case(PoincareBall(3), origin=zeros(3), std=0.6, slack=8, smooth=False),
     # Logarithms are relative to the condition number, up to 50 here.
     Case(SPD(3), origin=lambda dtype: torch.eye(3, dtype=dtype), std=0.5, slack=16, smooth=False),
     Case(

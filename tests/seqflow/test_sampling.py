@@ -135,7 +135,21 @@ def test_progress_goes_to_stderr(capsys):
     assert "2/2" in captured.err
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [((7,), (7, 0)), ((7, 0), (7, 0, 0)), ((2**32, 0), (0, 1)), ((1, 2), (2, 1))]
+)
+def test_every_key_has_a_stream_of_its_own(one, other):
+    draws = [torch.rand(4, generator=seeded_generator(*key)) for key in (one, other)]
+    assert not torch.equal(*draws)
+
+
 def test_bad_input():
+    sampler = Sampler(RandomWalk(), Drift(), time_grid(1))
+    for rows in (64, 201):
+        with pytest.raises(ValueError, match=rf"one condition a sample, 200, got {rows}"):
+            sampler.sample((200, 2), condition=torch.zeros(rows))
+    with pytest.raises(ValueError, match="seed of at least 0, got -1"):
+        seeded_generator(-1)
     with pytest.raises(ValueError, match="at least one sampling step, got 0"):
         time_grid(0)
     with pytest.raises(ValueError, match="batch size of at least 1, got 0"):

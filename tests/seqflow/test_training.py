@@ -1,6 +1,8 @@
 """Training: exact resume, reproducible batches, averages, states on disk without pickle."""
 
 import json
+import os
+import signal
 
 import pytest
 import torch
@@ -144,16 +146,43 @@ class TestBatches:
             assert torch.equal(a, b)
 
 
+class Record(Callback):
+    """Keeps the weights after every step."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        self.weights.append([p.detach().clone() for p in pl_module.model.parameters()])
+
+
 def test_average_follows_the_formula(tmp_path):
-    settings = TrainingSettings(steps=1, batch_size=16, learning_rate=0.1, warmup=1)
-    trained = module(settings)
-    before = {name: tensor.clone() for name, tensor in trained.model.named_parameters()}
-    fit(trained, tmp_path, progress=False)
-    for name, averaged in trained.averaged.module.named_parameters():
-        # AveragedModel copies at its first update; with one step that is the weights.
-        assert torch.equal(averaged, dict(trained.model.named_parameters())[name])
-    moved = [not torch.equal(before[n], p) for n, p in trained.model.named_parameters()]
-    assert any(moved)
+    settings = TrainingSettings(steps=5, batch_size=16, learning_rate=0.1, warmup=1)
+    trained, record = module(settings), Record()
+    fit(trained, tmp_path, progress=False, callbacks=[record])
+    expected = record.weights[0]  # the first update copies
+    for n, weights in enumerate(record.weights[1:], 1):
+        decay = (1 + n) / (10 + n)  # below settings.ema_decay
+        expected = [decay * a + (1 - decay) * w for a, w in zip(expected, weights, strict=True)]
+    assert not torch.equal(expected[0], record.weights[-1][0])
+    for a, b in zip(trained.averaged.module.parameters(), expected, strict=True):
+        # Four averages in float32.
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_signals_interrupt_training(kind, tmp_path):
+    class Send(Callback):
+        def on_train_batch_end(self, trainer, *_):
+            if trainer.global_step == 10:
+                os.kill(os.getpid(), kind)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(module(), tmp_path, progress=False, callbacks=[Send()])
+    whole = fit(module(), tmp_path / "whole", progress=False)
+    continued = fit(module(), tmp_path, progress=False)
+    for a, b in zip(whole.parameters(), continued.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 class TestObjectives:
