@@ -6,7 +6,7 @@ the process from GEOMSTATS_BACKEND at import, sets torch's default dtype to floa
 constants on the CPU only, and release 2.8.0 does not import with numpy 2.4. Here
 
 * the import sets the variable and restores it, and the default dtype with it
-  (``geomstats_module``);
+  (``geomstats_module``, in ``geomstats_import``);
 * every call runs in float64 and hands back the caller's dtype, under a default dtype that is
   restored after it; tensors elsewhere than on the CPU are refused;
 * batches are flattened to geomstats' single one.
@@ -20,10 +20,8 @@ from __future__ import annotations
 
 import importlib
 import math
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,100 +30,12 @@ from torch import Tensor
 
 from ._refusals import refuse_where
 from .checks import tolerance
+from .geomstats_import import check_backend, float64_default, random_state
+from .geomstats_import import geomstats_module as geomstats_module
 from .lengths import expand
 from .manifold import Manifold, check_point_shape, check_tangent_shape
 
 _STEP = 1e-4
-
-
-@contextmanager
-def _float64() -> Iterator[None]:
-    """torch's default dtype is float64 inside, and what it was outside."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
-def _pytorch_backend() -> Iterator[None]:
-    """GEOMSTATS_BACKEND is pytorch inside, and what it was outside."""
-    before = os.environ.get("GEOMSTATS_BACKEND")
-    os.environ["GEOMSTATS_BACKEND"] = "pytorch"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["GEOMSTATS_BACKEND"]
-        else:
-            os.environ["GEOMSTATS_BACKEND"] = before
-
-
-@contextmanager
-def _random_state(generator: torch.Generator | None) -> Iterator[None]:
-    """The global generators, which geomstats draws from, seeded by ``generator`` inside."""
-    if generator is None:
-        yield
-        return
-    numpy = importlib.import_module("numpy")
-    seed = int(torch.randint(2**31, (), generator=generator))
-    state = numpy.random.get_state()
-    numpy.random.seed(seed)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        numpy.random.set_state(state)
-
-
-def _check_backend() -> None:
-    """Raise ``ValueError`` if geomstats runs on another backend than torch."""
-    name = sys.modules["geomstats.backend"].__name__
-    if name != "geomstats.pytorch":
-        raise ValueError(
-            f"expected geomstats on its pytorch backend, got {name}, chosen when it was first "
-            f"imported; set GEOMSTATS_BACKEND=pytorch before that, or import it through "
-            f"geometry.geomstats_module"
-        )
-
-
-def geomstats_module(name: str) -> Any:
-    """Import a module of geomstats on its pytorch backend, without its side effects.
-
-    Example:
-        >>> sphere = geomstats_module("geomstats.geometry.hypersphere").Hypersphere(2)
-        >>> GeomstatsManifold(sphere)
-        GeomstatsManifold(Hypersphere, dim=2)
-        >>> torch.get_default_dtype()
-        torch.float32
-
-    Args:
-        name: e.g. ``"geomstats.geometry.hypersphere"``.
-
-    Raises:
-        ImportError: geomstats is missing, or numpy is too new for it.
-        ValueError: geomstats was imported before on another backend.
-    """
-    if not hasattr(importlib.import_module("numpy"), "trapz"):
-        raise ImportError(
-            "expected numpy < 2.4, which geomstats 2.8 needs, got a newer one without trapz; "
-            "pip install 'numpy<2.4'"
-        )
-    with _float64(), _pytorch_backend():
-        try:
-            importlib.import_module("geomstats.backend")
-            module = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != "geomstats":
-                raise
-            raise ImportError(
-                "expected geomstats, got no such package; pip install 'seqflow[geometry]'"
-            ) from None
-    _check_backend()
-    return module
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,12 +64,12 @@ class GeomstatsManifold(Manifold):
                 f"expected a geomstats space with a metric, got {type(self.space).__name__}; "
                 f"call its equip_with_metric() first"
             )
-        _check_backend()
+        check_backend()
 
     @classmethod
     def build(cls, space: Callable[..., Any], *args: Any, **kwargs: Any) -> GeomstatsManifold:
         """``GeomstatsManifold(space(*args, **kwargs))``, its constants made in float64."""
-        with _float64():
+        with float64_default():
             return cls(space(*args, **kwargs))
 
     def __repr__(self) -> str:
@@ -181,7 +91,7 @@ class GeomstatsManifold(Manifold):
         if function is None:
             raise ValueError(f"expected a space with {name}, got {self}, which has none")
         try:
-            with _float64():
+            with float64_default():
                 return function(*points, **named)
         except (NotImplementedError, ValueError) as error:
             raise ValueError(
@@ -297,7 +207,7 @@ class GeomstatsManifold(Manifold):
         if device is not None and torch.device(device).type != "cpu":
             raise ValueError(f"expected {self} on the CPU, got {device}; move the points after")
         count = math.prod(batch)
-        with _float64(), _random_state(generator):
+        with float64_default(), random_state(generator):
             x = self.space.random_uniform(max(count, 1)).reshape(-1, *self.point_shape)[:count]
         points: Tensor = x.reshape(*batch, *self.point_shape)
         return points.to(dtype or torch.get_default_dtype())
@@ -341,7 +251,7 @@ class GeomstatsManifold(Manifold):
         check_point_shape(self, x)
         flat = x.double().reshape(-1, *self.point_shape)
         batch = x.shape[: x.ndim - len(self.point_shape)]
-        with _float64():
+        with float64_default():
             inside = torch.as_tensor(self.space.belongs(flat, atol=tolerance(x.dtype)))
         off = torch.linalg.vector_norm(flat.reshape(flat.shape[0], -1), dim=-1)
         law = "belongs(x) (shown: |x|)"

@@ -56,7 +56,7 @@ def gaussian(x: Tensor, std: Tensor | float, generator: torch.Generator | None) 
     """Symmetric Gaussian matrices, isotropic for tr(u v), in the batch shape of ``x``."""
     noise = random_like(x, (x.shape[-1], x.shape[-1]), std, generator)
     # Off the diagonal the two entries of an orthonormal coordinate share its unit variance.
-    upper = noise.triu(1) / math.sqrt(2)
+    upper: Tensor = noise.triu(1) / math.sqrt(2)
     return upper + upper.mT + torch.diag_embed(noise.diagonal(dim1=-2, dim2=-1))
 
 

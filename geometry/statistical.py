@@ -63,7 +63,7 @@ class Gaussian(Manifold):
         >>> M.dist(x, y)  # sqrt 2 log 4
         tensor(1.9605)
         >>> M.geodesic(x, y, torch.tensor(0.5))
-        tensor([0.0000, 2.0000])
+        tensor([0., 2.])
     """
 
     @property
