@@ -25,12 +25,12 @@ from .quaternions import quaternion_conjugate as quaternion_conjugate
 from .quaternions import quaternion_multiply as quaternion_multiply
 from .quaternions import quaternion_rotate as quaternion_rotate
 from .rigid import SE3 as SE3
-from .rotation_conversions import matrix_to_quaternion as matrix_to_quaternion
 from .rotation_6d import matrix_to_rotation_6d as matrix_to_rotation_6d
+from .rotation_6d import rotation_6d_to_matrix as rotation_6d_to_matrix
+from .rotation_conversions import matrix_to_quaternion as matrix_to_quaternion
 from .rotation_conversions import matrix_to_rotation_vector as matrix_to_rotation_vector
 from .rotation_conversions import quaternion_to_matrix as quaternion_to_matrix
 from .rotation_conversions import quaternion_to_rotation_vector as quaternion_to_rotation_vector
-from .rotation_6d import rotation_6d_to_matrix as rotation_6d_to_matrix
 from .rotation_conversions import rotation_vector_to_matrix as rotation_vector_to_matrix
 from .rotation_conversions import rotation_vector_to_quaternion as rotation_vector_to_quaternion
 from .rotations import SO3 as SO3

@@ -81,7 +81,8 @@ def check_symmetric(manifold: Manifold, x: Tensor, u: Tensor) -> None:
 
 def _factor(x: Tensor) -> Tensor:
     """L with L L^T = x, without waiting for the device."""
-    return torch.linalg.cholesky_ex(x).L
+    lower: Tensor = torch.linalg.cholesky_ex(x).L
+    return lower
 
 
 def _whiten(factor: Tensor, u: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def spectrum(a: Tensor) -> Spectrum:
     fixed = a.detach()
     values, vectors = torch.linalg.eigh(fixed)
     if not torch.compiler.is_compiling():  # torch 2.13 does not trace a custom jvp
-        a = _Once.apply(a)
+        a = _Once.apply(a)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return Spectrum(values, vectors, vectors.mT @ (a - fixed) @ vectors)
 
 
