@@ -37,6 +37,7 @@ from .rotations import SO3 as SO3
 from .simplex import Simplex as Simplex
 from .spd import SPD as SPD
 from .sphere import Sphere as Sphere
+from .statistical import Categorical as Categorical
 from .statistical import Gaussian as Gaussian
 from .statistical import dirichlet as dirichlet
 from .torus import FlatTorus as FlatTorus

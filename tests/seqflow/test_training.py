@@ -177,8 +177,13 @@ def test_signals_interrupt_training(kind, tmp_path):
             if trainer.global_step == 10:
                 os.kill(os.getpid(), kind)
 
-    with pytest.raises(KeyboardInterrupt):
-        fit(module(), tmp_path, progress=False, callbacks=[Send()])
+    # A shell starts its background jobs deaf to Ctrl-C; these tests may run in one.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(module(), tmp_path, progress=False, callbacks=[Send()])
+    finally:
+        signal.signal(signal.SIGINT, before)
     whole = fit(module(), tmp_path / "whole", progress=False)
     continued = fit(module(), tmp_path, progress=False)
     for a, b in zip(whole.parameters(), continued.parameters(), strict=True):
