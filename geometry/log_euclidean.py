@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from .checks import check_size
+from .infinite_volume import InfiniteVolume
 from .lengths import expand, root
-from .manifold import Manifold
 from .spd import check_positive, check_symmetric, gaussian, project
 from .symmetric import Spectrum, apply, log_slopes, spectrum, symmetric
 
@@ -57,7 +57,7 @@ def _log_pair(x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True, repr=False)
-class SPDLogEuclidean(Manifold):
+class SPDLogEuclidean(InfiniteVolume):
     """Symmetric positive definite n x n matrices, log-Euclidean metric.
 
     First derivatives are exact, also at equal eigenvalues.
@@ -131,32 +131,6 @@ class SPDLogEuclidean(Manifold):
         log_0, log_1 = _log(x0)[0], _log(x1)[0]
         step = log_1 - log_0
         return _exp(log_0 + expand(t, 2) * step, step)
-
-    def random_uniform(
-        self,
-        *batch: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """There is no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; draw from random_normal(x, std)"
-        )
-
-    def log_uniform(self) -> float:
-        """There is no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; its uniform law has no density"
-        )
 
     def random_normal(
         self, x: Tensor, std: Tensor | float, generator: torch.Generator | None = None

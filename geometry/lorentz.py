@@ -24,8 +24,9 @@ from torch import Tensor
 
 from .checks import check_size, check_values
 from .hyperbolic import gyrate, half_angle, norm, weights
+from .infinite_volume import InfiniteVolume
 from .lengths import dot, expand, length, root
-from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
+from .manifold import check_point_shape, check_tangent_shape, random_like
 
 
 def _lift(space: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ def _chord(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @dataclass(frozen=True, repr=False)
-class Lorentz(Manifold):
+class Lorentz(InfiniteVolume):
     """Hyperbolic space of dimension ``n`` as a hyperboloid in R^{n+1}, time coordinate first.
 
     Example:
@@ -149,32 +150,6 @@ class Lorentz(Manifold):
         near = torch.where(early, x0[..., 1:], x1[..., 1:])
         x_t = _lift(k * near + s * d)
         return x_t, _lift_vector(x_t, c * d + g * near)
-
-    def random_uniform(
-        self,
-        *batch: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """Hyperbolic space has no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; draw from random_normal(x, std)"
-        )
-
-    def log_uniform(self) -> float:
-        """Hyperbolic space has no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; its uniform law has no density"
-        )
 
     def random_normal(
         self, x: Tensor, std: Tensor | float, generator: torch.Generator | None = None

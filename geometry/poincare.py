@@ -28,8 +28,9 @@ from torch import Tensor
 from ._refusals import refuse_where
 from .checks import check_size, check_values
 from .hyperbolic import gyrate, half_angle, norm, weights
+from .infinite_volume import InfiniteVolume
 from .lengths import dot, expand, length, root
-from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
+from .manifold import check_point_shape, check_tangent_shape, random_like
 
 
 def _gap(x: Tensor) -> Tensor:
@@ -45,7 +46,7 @@ def _chord2(x: Tensor, y: Tensor, gap_x: Tensor, gap_y: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, repr=False)
-class PoincareBall(Manifold):
+class PoincareBall(InfiniteVolume):
     """Hyperbolic space of dimension ``n`` in the conformal unit ball.
 
     Example:
@@ -146,32 +147,6 @@ class PoincareBall(Manifold):
         shift = (s * l_f * d - kappa * near) / denominator
         slope = torch.where(early, c, -c) * (l_f - l_n) + g * (l_n - 1)
         return near + shift, (c * l_f * d + g * near - shift * slope) / denominator
-
-    def random_uniform(
-        self,
-        *batch: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """Hyperbolic space has no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; draw from random_normal(x, std)"
-        )
-
-    def log_uniform(self) -> float:
-        """Hyperbolic space has no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; its uniform law has no density"
-        )
 
     def random_normal(
         self, x: Tensor, std: Tensor | float, generator: torch.Generator | None = None

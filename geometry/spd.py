@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ._refusals import refuse_where
 from .checks import check_size, check_values
+from .infinite_volume import InfiniteVolume
 from .lengths import expand, root
 from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
 from .symmetric import (
@@ -108,7 +109,7 @@ def _relative(factor: Tensor, x: Tensor, y: Tensor) -> tuple[Spectrum, Tensor]:
 
 
 @dataclass(frozen=True, repr=False)
-class SPD(Manifold):
+class SPD(InfiniteVolume):
     """Symmetric positive definite n x n matrices, affine-invariant metric.
 
     First derivatives are exact, also at equal eigenvalues; second ones raise.
@@ -198,32 +199,6 @@ class SPD(Manifold):
         w_t = (expand(t, 1) * log_w).exp()
         x_t = _colour(factor, apply(s, w_t, power))
         return x_t, _colour(factor, apply(s, w_t * log_w, velocity))
-
-    def random_uniform(
-        self,
-        *batch: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """There is no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; draw from random_normal(x, std)"
-        )
-
-    def log_uniform(self) -> float:
-        """There is no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; its uniform law has no density"
-        )
 
     def random_normal(
         self, x: Tensor, std: Tensor | float, generator: torch.Generator | None = None

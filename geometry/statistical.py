@@ -28,8 +28,9 @@ from ._refusals import refuse_where
 from .checks import check_values
 from .geomstats_adapter import GeomstatsManifold, geomstats_module
 from .hyperbolic import half_angle
+from .infinite_volume import InfiniteVolume
 from .lengths import length, root
-from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
+from .manifold import check_point_shape, check_tangent_shape, random_like
 from .simplex import Simplex
 
 Categorical = Simplex
@@ -54,7 +55,7 @@ def _shoot(p: Tensor, q: Tensor, size: Tensor, theta: Tensor, t: Tensor) -> tupl
 
 
 @dataclass(frozen=True, repr=False)
-class Gaussian(Manifold):
+class Gaussian(InfiniteVolume):
     """Univariate normal distributions, points (mu, sigma) with sigma > 0, Fisher-Rao metric.
 
     Example:
@@ -146,32 +147,6 @@ class Gaussian(Manifold):
         sigma = x0[..., 1]
         velocity = torch.stack([_SQRT2 * sigma * da, sigma * db], -1)
         return self._from_i(x0, a, b), velocity
-
-    def random_uniform(
-        self,
-        *batch: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """There is no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; draw from random_normal(x, std)"
-        )
-
-    def log_uniform(self) -> float:
-        """There is no uniform law.
-
-        Raises:
-            ValueError: always; the volume is infinite.
-        """
-        raise ValueError(
-            f"expected a manifold of finite volume, got {self}; its uniform law has no density"
-        )
 
     def random_normal(
         self, x: Tensor, std: Tensor | float, generator: torch.Generator | None = None
