@@ -26,6 +26,7 @@ chromosomes than the generator, or it judges from memory.
 _SAMPLE = """\
 examples:
   seqflow dna sample --label ctcf --guidance 3 --num 200 --seed 0 --out out.fasta
+  seqflow dna sample --label pu1 --guide ctcf-pu1-guide --guidance 3 --out out.fasta
   seqflow dna sample --num 10                      no class, to stdout
   seqflow dna sample --model runs/dna/splice --label donor --steps 40 --num 5
 
