@@ -78,7 +78,7 @@ def generate(
         steps: of the sampler; the generator's default if None.
         seed: same seed, same sequences, whatever the batch size.
         batch_size: sequences that the network sees at once.
-        device: where to compute; ``auto`` takes the accelerator if there is one.
+        device: where to compute, as `seqflow.devices.find_device` reads it.
         progress: whether to show a bar on stderr.
 
     Raises:

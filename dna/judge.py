@@ -59,18 +59,20 @@ class Judge:
         return torch.cat([network.embed(one_hot(rows)) for rows in torch.split(tokens, CHUNK)])  # type: ignore[operator]  # ConvolutionalClassifier
 
     @torch.no_grad()
-    def success(self, tokens: Tensor, label: str) -> float:
-        """Fraction that the oracle takes for ``label``; ``ValueError`` if it does not know it."""
+    def summary(self, tokens: Tensor, label: str) -> Summary:
+        """The statistics of tokens ``(N, L)`` that should be of class ``label``.
+
+        Raises:
+            ValueError: if the oracle does not know the label.
+        """
         labels = self.oracle.spec.labels
         if label not in labels:
             raise ValueError(f"no label {label!r}; the oracle knows {', '.join(labels)}")
-        network = self.oracle.network
-        logits = torch.cat([network(one_hot(rows)) for rows in torch.split(tokens, CHUNK)])
-        return float((logits.argmax(-1) == labels.index(label)).double().mean())
-
-    def summary(self, tokens: Tensor) -> Summary:
-        """The statistics by which tokens ``(N, L)`` are compared."""
-        return summarise(tokens, motifs=self.motifs, embeddings=self.embed(tokens))
+        embeddings = self.embed(tokens)
+        logits = self.oracle.network.classify(embeddings)  # type: ignore[operator]  # ConvolutionalClassifier
+        success = float((logits.argmax(-1) == labels.index(label)).double().mean())
+        summary = summarise(tokens, motifs=self.motifs, embeddings=embeddings)
+        return replace(summary, success=success)
 
     def row(self, tokens: Tensor, label: str, training: Tensor | None = None) -> dict[str, float]:
         """One row of the table, for sequences that should be of class ``label``.
@@ -84,9 +86,7 @@ class Judge:
                 f"no reference for label {label!r}; there are {known}; give real sequences "
                 f"with --reference {label}=FILE"
             )
-        row = self._compare(
-            replace(self.summary(tokens), success=self.success(tokens, label)), label
-        )
+        row = self._compare(self.summary(tokens, label), label)
         row["unique"] = unique_fraction(tokens)
         if training is not None:
             row["nearest"] = float(nearest_identity(tokens, training).mean())
@@ -146,10 +146,7 @@ def load_judge(
 
 def with_references(judge: Judge, references: Mapping[str, Tensor]) -> Judge:
     """The same judge with statistics of these real sequences."""
-    summaries = {
-        label: replace(judge.summary(tokens), success=judge.success(tokens, label))
-        for label, tokens in references.items()
-    }
+    summaries = {label: judge.summary(tokens, label) for label, tokens in references.items()}
     return Judge(judge.oracle, judge.motifs, summaries)
 
 

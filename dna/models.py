@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 from torch import nn
@@ -92,6 +92,10 @@ class Classifier:
     network: nn.Module
 
 
+Spec = TypeVar("Spec", bound=Settings)
+Model = TypeVar("Model", Generator, Classifier)
+
+
 def build_generator(spec: GeneratorSpec) -> Generator:
     """A generator with fresh weights."""
     size = dict(spec.network) | {"max_length": spec.length}
@@ -126,24 +130,20 @@ def save_classifier(folder: Path, classifier: Classifier) -> None:
 
 def load_generator(name: str) -> Generator:
     """A generator from its folder or, bundled, by name; raises ``ValueError``."""
-    checkpoint = load_checkpoint(
-        find_checkpoint(name, package="dna"), domain="dna", kind="generator"
-    )
-    spec = check_settings(GeneratorSpec, checkpoint.config, where=str(checkpoint.folder))
-    generator = build_generator(spec)
-    checkpoint.load_into(generator.network)
-    return generator
+    return _load(name, "generator", GeneratorSpec, build_generator)
 
 
 def load_classifier(name: str) -> Classifier:
     """A classifier from its folder or, bundled, by name; raises ``ValueError``."""
-    checkpoint = load_checkpoint(
-        find_checkpoint(name, package="dna"), domain="dna", kind="classifier"
-    )
-    spec = check_settings(ClassifierSpec, checkpoint.config, where=str(checkpoint.folder))
-    classifier = build_classifier(spec)
-    checkpoint.load_into(classifier.network)
-    return classifier
+    return _load(name, "classifier", ClassifierSpec, build_classifier)
+
+
+def _load(name: str, kind: str, schema: type[Spec], build: Callable[[Spec], Model]) -> Model:
+    """Find the folder, build what its configuration says and fill in its weights."""
+    checkpoint = load_checkpoint(find_checkpoint(name, package="dna"), domain="dna", kind=kind)
+    model = build(check_settings(schema, checkpoint.config, where=str(checkpoint.folder)))
+    checkpoint.load_into(model.network)
+    return model
 
 
 def _save(folder: Path, kind: str, spec: Settings, model: nn.Module) -> None:

@@ -80,8 +80,6 @@ def replacing(path: str | Path) -> Iterator[Path]:
         except OSError as error:
             raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
         return
-    if not path.parent.is_dir():
-        raise ValueError(f"cannot write {path}: there is no folder {path.parent}")
     # A link keeps pointing where it did; the suffix stays last, as writers may read it.
     target = path.resolve()
     temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")

@@ -204,7 +204,7 @@ def fit(
     Args:
         module: what to train and how.
         folder: where the training state and ``logs/version_*/metrics.csv`` go.
-        device: where to compute; ``auto`` takes the accelerator if there is one.
+        device: where to compute, as `seqflow.devices.find_device` reads it.
         progress: whether to show a bar on stderr.
         callbacks: extra ones.
 

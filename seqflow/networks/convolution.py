@@ -204,5 +204,9 @@ class ConvolutionalClassifier(nn.Module):
 
     def forward(self, features: Tensor, t: Tensor | None = None) -> Tensor:
         """``(batch, length, in_features)`` to ``(batch, num_labels)``."""
-        logits: Tensor = self.head(self.dropout(F.gelu(self.embed(features, t))))
+        return self.classify(self.embed(features, t))
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """``(batch, embedding_size)`` to ``(batch, num_labels)``."""
+        logits: Tensor = self.head(self.dropout(F.gelu(embedding)))
         return logits
