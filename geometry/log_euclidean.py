@@ -20,10 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks import check_size
-from .infinite_volume import InfiniteVolume
 from .lengths import expand, root
-from .spd import check_positive, check_symmetric, gaussian, project
+from .positive_definite import PositiveDefinite, gaussian
 from .symmetric import Spectrum, apply, log_slopes, spectrum, symmetric
 
 
@@ -57,7 +55,7 @@ def _log_pair(x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True, repr=False)
-class SPDLogEuclidean(InfiniteVolume):
+class SPDLogEuclidean(PositiveDefinite):
     """Symmetric positive definite n x n matrices, log-Euclidean metric.
 
     First derivatives are exact, also at equal eigenvalues.
@@ -71,29 +69,6 @@ class SPDLogEuclidean(InfiniteVolume):
         >>> M.dist(x, y)  # log 4
         tensor(1.3863)
     """
-
-    n: int
-
-    def __post_init__(self) -> None:
-        check_size("SPDLogEuclidean", "n", self.n, 1)
-
-    @property
-    def dim(self) -> int:
-        """n (n + 1)/2."""
-        return self.n * (self.n + 1) // 2
-
-    @property
-    def point_shape(self) -> tuple[int, ...]:
-        """(n, n)."""
-        return (self.n, self.n)
-
-    def projx(self, x: Tensor) -> Tensor:
-        """The symmetric part, its eigenvalues raised to 4 n roundings of the largest."""
-        return project(x)
-
-    def proju(self, x: Tensor, u: Tensor) -> Tensor:
-        """(u + u^T)/2."""
-        return symmetric(u).expand(torch.broadcast_shapes(x.shape, u.shape))
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         """exp(log x + Dlog_x[u])."""
@@ -137,11 +112,3 @@ class SPDLogEuclidean(InfiniteVolume):
     ) -> Tensor:
         """exp(log x + S), S a symmetric Gaussian isotropic for tr(S S)."""
         return symmetric(torch.linalg.matrix_exp(_log(x)[0] + gaussian(x, std, generator)))
-
-    def check_point(self, x: Tensor) -> None:
-        """Raise ``ValueError`` unless each matrix is symmetric with positive eigenvalues."""
-        check_positive(self, x)
-
-    def check_tangent(self, x: Tensor, u: Tensor) -> None:
-        """Raise ``ValueError`` unless each vector is a symmetric matrix."""
-        check_symmetric(self, x, u)

@@ -16,17 +16,13 @@ small eigenvalues.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ._refusals import refuse_where
-from .checks import check_size, check_values
-from .infinite_volume import InfiniteVolume
 from .lengths import expand, root
-from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
+from .positive_definite import PositiveDefinite, gaussian
 from .symmetric import (
     Spectrum,
     apply,
@@ -36,48 +32,6 @@ from .symmetric import (
     spectrum,
     symmetric,
 )
-
-
-def project(x: Tensor) -> Tensor:
-    """Symmetrise and raise eigenvalues to 4 n roundings of the largest: (..., n, n)."""
-    x = symmetric(x)
-    s = spectrum(x)
-    eps = torch.finfo(x.dtype).eps
-    floor = 4 * x.shape[-1] * eps * s.values.abs().amax(-1, keepdim=True).clamp_min(eps)
-    lift = (floor - s.values).clamp_min(0)
-    low = s.values < floor
-    gap = s.values.unsqueeze(-1) - s.values.unsqueeze(-2)
-    mixed = low.unsqueeze(-1) ^ low.unsqueeze(-2)
-    chord = (lift.unsqueeze(-1) - lift.unsqueeze(-2)) / torch.where(mixed, gap, 1.0)
-    both = -(low.unsqueeze(-1) & low.unsqueeze(-2)).to(x.dtype)
-    return x + apply(s, lift, torch.where(mixed, chord, both))
-
-
-def gaussian(x: Tensor, std: Tensor | float, generator: torch.Generator | None) -> Tensor:
-    """Symmetric Gaussian matrices, isotropic for tr(u v), in the batch shape of ``x``."""
-    noise = random_like(x, (x.shape[-1], x.shape[-1]), std, generator)
-    # Off the diagonal the two entries of an orthonormal coordinate share its unit variance.
-    upper: Tensor = noise.triu(1) / math.sqrt(2)
-    return upper + upper.mT + torch.diag_embed(noise.diagonal(dim1=-2, dim2=-1))
-
-
-def check_positive(manifold: Manifold, x: Tensor) -> None:
-    """Raise ``ValueError`` unless each matrix is symmetric with positive eigenvalues."""
-    check_point_shape(manifold, x)
-    size = x.abs().amax((-2, -1)).clamp_min(torch.finfo(x.dtype).tiny)
-    skew = (x - x.mT).abs().amax((-2, -1)) / size
-    check_values(manifold, "points on", "|x - x^T|/|x|", skew, 0.0, "project with projx")
-    least = torch.linalg.eigvalsh(x)[..., 0]
-    law = "a least eigenvalue above 0"
-    refuse_where(~(least > 0), least, manifold, "points on", law, "project with projx")
-
-
-def check_symmetric(manifold: Manifold, x: Tensor, u: Tensor) -> None:
-    """Raise ``ValueError`` unless each vector is a symmetric matrix, relative to 1 + |u|."""
-    check_tangent_shape(manifold, x, u)
-    skew = (u - u.mT).abs().amax((-2, -1)) / (1 + u.abs().amax((-2, -1)))
-    law = "|u - u^T|/(1 + |u|)"
-    check_values(manifold, "tangent vectors of", law, skew, 0.0, "project with proju")
 
 
 def _factor(x: Tensor) -> Tensor:
@@ -109,7 +63,7 @@ def _relative(factor: Tensor, x: Tensor, y: Tensor) -> tuple[Spectrum, Tensor]:
 
 
 @dataclass(frozen=True, repr=False)
-class SPD(InfiniteVolume):
+class SPD(PositiveDefinite):
     """Symmetric positive definite n x n matrices, affine-invariant metric.
 
     First derivatives are exact, also at equal eigenvalues; second ones raise.
@@ -126,29 +80,6 @@ class SPD(InfiniteVolume):
         >>> M.dist(x, y)  # log 4
         tensor(1.3863)
     """
-
-    n: int
-
-    def __post_init__(self) -> None:
-        check_size("SPD", "n", self.n, 1)
-
-    @property
-    def dim(self) -> int:
-        """n (n + 1)/2."""
-        return self.n * (self.n + 1) // 2
-
-    @property
-    def point_shape(self) -> tuple[int, ...]:
-        """(n, n)."""
-        return (self.n, self.n)
-
-    def projx(self, x: Tensor) -> Tensor:
-        """The symmetric part, its eigenvalues raised to 4 n roundings of the largest."""
-        return project(x)
-
-    def proju(self, x: Tensor, u: Tensor) -> Tensor:
-        """(u + u^T)/2."""
-        return symmetric(u).expand(torch.broadcast_shapes(x.shape, u.shape))
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         """L exp(L^-1 u L^-T) L^T."""
@@ -205,11 +136,3 @@ class SPD(InfiniteVolume):
     ) -> Tensor:
         """exp_x(L S L^T), S a symmetric Gaussian isotropic for tr(S S)."""
         return self.expmap(x, _colour(_factor(x), gaussian(x, std, generator)))
-
-    def check_point(self, x: Tensor) -> None:
-        """Raise ``ValueError`` unless each matrix is symmetric with positive eigenvalues."""
-        check_positive(self, x)
-
-    def check_tangent(self, x: Tensor, u: Tensor) -> None:
-        """Raise ``ValueError`` unless each vector is a symmetric matrix."""
-        check_symmetric(self, x, u)
