@@ -22,8 +22,12 @@ chords of the notes on geometry (appendix), carried to the Lorentz form.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+from .stages import stage
 
 
 def norm(v: Tensor) -> Tensor:
@@ -39,30 +43,50 @@ def half_angle(r: Tensor) -> Tensor:
     return torch.log1p(r + r.square() / (1 + (1 + r.square()).sqrt()))
 
 
-def weights(h: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Coefficients of the mid-point frame about the endpoint nearer in time.
+class Weights(NamedTuple):
+    """x_t = k n + s (x_1 - x_0) and u_t = c (x_1 - x_0) + g n, all of batch shape.
 
-    Args:
-        h: half the distance, positive.
-        t: time, broadcast against ``h``.
-
-    Returns:
-        ``(early, k, s, c, g)``: whether t < 1/2, and x_t = k n + s d, u_t = c d + g n with
-        d = x_1 - x_0; ``s`` carries the sign that turns d into (far - near).
+    Attributes:
+        k: of the endpoint nearer in time, n.
+        s: of the difference; positive until t = 1/2, then negative.
+        c: of the difference.
+        g: of n.
+        late: 1 where n is the end, else 0.
+        half: h.
     """
-    early = t < 0.5
-    m = torch.where(early, t, 1 - t)
-    phi = (2 * t - 1) * h
-    cosh_h, theta = torch.cosh(h), 2 * h
-    over = 1 / torch.sinh(theta)
-    s = torch.sinh(m * theta) * over
-    return (
-        early,
+
+    k: Tensor
+    s: Tensor
+    c: Tensor
+    g: Tensor
+    late: Tensor
+    half: Tensor
+
+
+def weights(r: Tensor, t: Tensor) -> Weights:
+    """The coefficients at time ``t`` from r = sinh h > 0; the shapes broadcast."""
+    h = half_angle(r)
+    theta, phi = 2 * h, (2 * t - 1) * h
+    cosh_h, sinh_theta = torch.cosh(h), torch.sinh(theta)
+    # Products instead of ``where``, which is many times slower on a CPU.
+    late = (t >= 0.5).to(r.dtype)
+    m = t + late * (1 - 2 * t)
+    return Weights(
         torch.cosh(phi) / cosh_h,
-        torch.where(early, s, -s),
-        theta * torch.cosh(m * theta) * over,
+        (1 - 2 * late) * torch.sinh(m * theta) / sinh_theta,
+        theta * torch.cosh(m * theta) / sinh_theta,
         theta * torch.sinh(phi) / cosh_h,
+        late,
+        h,
     )
+
+
+def near_end(x0: Tensor, x1: Tensor, *weights: Tensor) -> list[Tensor]:
+    """a (x_1 - x_0) + b_0 x_0 + b_1 x_1 for triples of weights (a, b_0, b_1) in (...)."""
+    d = x1 - x0
+    flat = [w.unsqueeze(-1) for w in stage(*weights)]
+    triples = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    return [torch.addcmul(torch.addcmul(a * d, b, x0), c, x1) for a, b, c in triples]
 
 
 def gyrate(p: Tensor, q: Tensor, gap_p: Tensor, gap_q: Tensor, d: Tensor, v: Tensor) -> Tensor:

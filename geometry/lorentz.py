@@ -23,10 +23,11 @@ import torch
 from torch import Tensor
 
 from .checks import check_size, check_values
-from .hyperbolic import gyrate, half_angle, norm, weights
+from .hyperbolic import gyrate, half_angle, near_end, weights
 from .infinite_volume import InfiniteVolume
 from .lengths import dot, expand, length, root
 from .manifold import check_point_shape, check_tangent_shape, random_like
+from .stages import product, stage
 
 
 def _lift(space: Tensor) -> Tensor:
@@ -53,15 +54,25 @@ def _from_frame(x: Tensor, v: Tensor) -> Tensor:
 
 
 def _chord(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(y' - x', its time part y_0 - x_0, |y - x|_L^2), none by a cancelling difference."""
+    """(y' - x', its time part y_0 - x_0, |y - x|_L^2), none by a cancelling difference.
+
+    The first is ``(..., n)``, the others have the batch shape.
+    """
     a, b = x[..., 1:], y[..., 1:]
     d = b - a
-    rise = (d * (a + b)).sum(-1, keepdim=True)  # |y'|^2 - |x'|^2
-    norm_a, norm_b = norm(a), norm(b)
-    w2 = (rise / (norm_a * y[..., :1] + x[..., :1] * norm_b)).square()
+    # The scalar product with d is |y'|^2 - |x'|^2.
+    rise, aa, bb, x_0, y_0 = stage(
+        product(d, a + b), product(a, a), product(b, b), x[..., 0], y[..., 0]
+    )
+    norm_a, norm_b = aa.clamp_min(1e-36).sqrt(), bb.clamp_min(1e-36).sqrt()
+    w2 = (rise / (norm_a * y_0 + x_0 * norm_b)).square()
     ratio = (norm_b / norm_a).sqrt()
-    angular = (b / ratio - a * ratio).square().sum(-1, keepdim=True)
-    return d, rise / (x[..., :1] + y[..., :1]), 2 * w2 / (1 + (1 + w2).sqrt()) + angular
+    radial, rise, *ratios = stage(
+        2 * w2 / (1 + (1 + w2).sqrt()), rise / (x_0 + y_0), 1 / ratio, ratio
+    )
+    shrink, grow = (r.unsqueeze(-1) for r in ratios)
+    e = shrink * b - grow * a
+    return d, rise, radial + product(e, e)
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,13 +125,13 @@ class Lorentz(InfiniteVolume):
     def logmap(self, x: Tensor, y: Tensor) -> Tensor:
         """(theta/sinh theta)(y - x) - theta tanh(theta/2) x."""
         d, _, chord2 = _chord(x, y)
-        h = half_angle(length(chord2) / 2)
+        h = expand(half_angle(length(chord2) / 2), 1)
         c = 2 * h / torch.sinh(2 * h)
         return _lift_vector(x, c * d - 2 * h * torch.tanh(h) * x[..., 1:])
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """2 asinh(|y - x|_L / 2), 0 with gradient 0 at coincident points."""
-        return 2 * half_angle(root(_chord(x, y)[2].squeeze(-1)) / 2)
+        return 2 * half_angle(root(_chord(x, y)[2]) / 2)
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """<u, v>_L = <u~, v~>, positive on tangent vectors."""
@@ -130,7 +141,9 @@ class Lorentz(InfiniteVolume):
         """v + <y, v>_L/(1 - <x, y>_L) (x + y), as the gyration of the frames."""
         (d, rise, _), up_x, up_y = _chord(x, y), 1 + x[..., :1], 1 + y[..., :1]
         p, q = x[..., 1:] / up_x, y[..., 1:] / up_y
-        frame = gyrate(p, q, 2 / up_x, 2 / up_y, (d - p * rise) / up_y, _to_frame(x, v))
+        frame = gyrate(
+            p, q, 2 / up_x, 2 / up_y, (d - p * rise.unsqueeze(-1)) / up_y, _to_frame(x, v)
+        )
         return _from_frame(y, frame)
 
     def interpolant(self, x0: Tensor, x1: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,12 +157,17 @@ class Lorentz(InfiniteVolume):
         Returns:
             x_t and u_t, (..., n + 1).
         """
-        d, _, chord2 = _chord(x0, x1)
-        h = half_angle(length(chord2) / 2)
-        early, k, s, c, g = weights(h, expand(t, 1))
-        near = torch.where(early, x0[..., 1:], x1[..., 1:])
-        x_t = _lift(k * near + s * d)
-        return x_t, _lift_vector(x_t, c * d + g * near)
+        r, t = stage(length(_chord(x0, x1)[2]) / 2, t)
+        w = weights(r, t)
+        early = 1 - w.late
+        flat = (w.s, early * w.k, w.late * w.k, w.c, early * w.g, w.late * w.g)
+        x_t, u_t = near_end(x0[..., 1:], x1[..., 1:], *flat)
+        rise, fall = stage(product(x_t, x_t), product(x_t, u_t))
+        time = (1 + rise).sqrt()
+        return (
+            torch.cat((time.unsqueeze(-1), x_t), -1),
+            torch.cat(((fall / time).unsqueeze(-1), u_t), -1),
+        )
 
     def random_normal(
         self, x: Tensor, std: Tensor | float, generator: torch.Generator | None = None

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .checks import check_size, check_values
 from .lengths import dot, length
-from .slerp import Frame, frame, orthogonal_chords, shoot
+from .slerp import Frame, frame, shoot
 from .sphere import UnitVectors, log_area
 
 
@@ -59,7 +59,7 @@ class PositiveOrthant(UnitVectors):
         return shoot(x, u).abs()
 
     def _frame(self, x: Tensor, y: Tensor) -> Frame:
-        return frame(*orthogonal_chords(y + x, y - x))
+        return frame(y + x, y - x)
 
     def random_uniform(
         self,

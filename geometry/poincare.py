@@ -4,13 +4,18 @@ lambda_x = 2/(1 - |x|^2), curvature -1. With r = |y - x| sqrt(lambda_x lambda_y)
 theta = 2h the distance (no cancellation, since r is a product), n and f the endpoints nearer and
 farther in time, m = min(t, 1 - t), and the coefficients k, s, c, g of hyperbolic.py::
 
-    N = s l_f (f - n) - (1 - k) n       D = (1 - k) + a l_n + s l_f       x_t = n + N/D
+    N = s l_f (f - n) - (1 - k) n      D = (1 - k) + a l_n + s l_f      x_t = n + N/D
     a = sinh((1 - m) theta)/sinh theta, 1 - k = 2 sinh(t h) sinh((1 - t) h)/cosh h
 
 which is the hyperboloid's geodesic pushed down, with the endpoint subtracted by hand: all
-terms of D are positive, and N is small when the points are near, also at the edge. u_t is the
-quotient rule. exp is the Mobius sum x (+) tanh(L/2) e in the same form, with L = lambda_x |u|,
-e = u/|u|::
+terms of D are positive, and N is small when the points are near, also at the edge. Of the
+quotient rule, what cancels is taken out, so that all terms of v are positive as well::
+
+    u_t = v (x_1 - x_0) + w n
+    v   = l_f [c (1 - k + k l_n) + s |g| (l_n - 1)]/D^2
+    w   = [g (a l_n + s l_f + (1 - k) l_n) + (1 - k) c (l_1 - l_0)]/D^2
+
+exp is the Mobius sum x (+) tanh(L/2) e in the same form, with L = lambda_x |u|, e = u/|u|::
 
     exp_x(u) = x + (1 - |x|^2) sinh(L/2) w/|w|^2,    w = cosh(L/2) e + sinh(L/2) x
 
@@ -27,15 +32,17 @@ from torch import Tensor
 
 from ._refusals import refuse_where
 from .checks import check_size, check_values
-from .hyperbolic import gyrate, half_angle, norm, weights
+from .hyperbolic import gyrate, half_angle, near_end, norm, weights
 from .infinite_volume import InfiniteVolume
-from .lengths import dot, expand, length, root
+from .lengths import dot, length, root
 from .manifold import check_point_shape, check_tangent_shape, random_like
+from .stages import product, stage
 
 
 def _gap(x: Tensor) -> Tensor:
     """1 - |x|^2 in (..., 1), summed in float64, at least one rounding."""
-    gap = 1 - x.double().square().sum(-1, keepdim=True)
+    wide = x.double()
+    gap = 1 - product(wide, wide).unsqueeze(-1)
     return gap.to(x.dtype).clamp_min(torch.finfo(x.dtype).eps)
 
 
@@ -121,7 +128,7 @@ class PoincareBall(InfiniteVolume):
         return gyrate(x, y, gap_x, gap_y, y - x, v) * (gap_y / gap_x)
 
     def interpolant(self, x0: Tensor, x1: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """x_t = n + N/D and u_t = (N' - (x_t - n) D')/D: see the head of this file.
+        """x_t = n + N/D and u_t = v d + w n: see the head of this file.
 
         Args:
             x0: (..., n).
@@ -131,22 +138,10 @@ class PoincareBall(InfiniteVolume):
         Returns:
             x_t and u_t, (..., n).
         """
-        t = expand(t, 1)
-        gap0, gap1 = _gap(x0), _gap(x1)
-        h = half_angle(length(_chord2(x0, x1, gap0, gap1)))
-        early, _, s, c, g = weights(h, t)
-        near = torch.where(early, x0, x1)
-        l_n = 2 / torch.where(early, gap0, gap1)
-        l_f = 2 / torch.where(early, gap1, gap0)
-        # Against the interpolant's own direction when t > 1/2: s and g carry that sign.
-        kappa = 2 * torch.sinh(t * h) * torch.sinh((1 - t) * h) / torch.cosh(h)
-        m = torch.where(early, t, 1 - t)
-        a = torch.sinh(2 * (1 - m) * h) / torch.sinh(2 * h)
         d = x1 - x0
-        denominator = kappa + a * l_n + s.abs() * l_f
-        shift = (s * l_f * d - kappa * near) / denominator
-        slope = torch.where(early, c, -c) * (l_f - l_n) + g * (l_n - 1)
-        return near + shift, (c * l_f * d + g * near - shift * slope) / denominator
+        gaps = (_gap(x).squeeze(-1) for x in (x0, x1))
+        x_t, u_t = near_end(x0, x1, *_coefficients(*stage(*gaps, product(d, d), t)))
+        return x_t, u_t
 
     def random_normal(
         self, x: Tensor, std: Tensor | float, generator: torch.Generator | None = None
@@ -167,6 +162,22 @@ class PoincareBall(InfiniteVolume):
         value = (u - u).sum(-1)
         law = "u - u"
         check_values(self, "tangent vectors of", law, value, 0.0, "look for a division by zero")
+
+
+def _coefficients(gap0: Tensor, gap1: Tensor, dd: Tensor, t: Tensor) -> tuple[Tensor, ...]:
+    """Weights of x1 - x0, x0 and x1 in x_t, then in u_t."""
+    k, s, c, g, late, h = weights(length(dd / gap0 / gap1), t)
+    l0, l1, early = 2 / gap0, 2 / gap1, 1 - late
+    l_n, l_f = early * l0 + late * l1, late * l0 + early * l1
+    kappa = 2 * torch.sinh(t * h) * torch.sinh((1 - t) * h) / torch.cosh(h)
+    a = torch.sinh((early * (1 - t) + late * t) * 2 * h) / torch.sinh(2 * h)
+    far = (early - late) * s * l_f
+    over = 1 / (kappa + a * l_n + far)
+    stay = 1 - kappa * over
+    # far |g| (l_n - 1), of which both factors are positive.
+    v = (l_f * c * (kappa + k * l_n) - s * l_f * g * (l_n - 1)) * over * over
+    w = (g * (a * l_n + far + kappa * l_n) + kappa * c * (l1 - l0)) * over * over
+    return s * l_f * over, early * stay, late * stay, v, early * w, late * w
 
 
 def poincare_to_lorentz(x: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ from .quaternions import (
     quaternion_multiply,
     quaternion_rotate,
 )
+from .stages import stage
 
 
 def chord(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,15 +115,16 @@ class SO3(Manifold):
     def interpolant(self, x0: Tensor, x1: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """(q_t, omega) at constant angular velocity: ``(..., 4)`` and ``(..., 3)``."""
         d, cosine = chord(x0, x1)
-        s = 2 * x0 + d
-        s_length, d_length = (2 + 2 * cosine).sqrt(), length(dot(d, d))
+        cosine, squared = stage(cosine, dot(d, d))
+        s_length, d_length = (2 + 2 * cosine).sqrt(), length(squared)
         h = torch.atan2(d_length, s_length)
         phi = (2 * t - 1) * h
         a, b = phi.cos() / s_length, phi.sin() / d_length
-        q_t = a.unsqueeze(-1) * s + b.unsqueeze(-1) * d
-        scale = 8 * h / (s_length * d_length)
-        omega = scale.unsqueeze(-1) * conjugate_product(x0, d)
-        return q_t, omega.expand(*q_t.shape[:-1], 3)
+        # a s + b d with s = 2 x_0 + d.
+        weights = stage(2 * a, a + b, 8 * h / (s_length * d_length))
+        a, b, scale = (w.unsqueeze(-1) for w in weights)
+        omega = scale * conjugate_product(x0, d)
+        return torch.addcmul(a * x0, b, d), omega.expand(*a.shape[:-1], 3)
 
     def random_uniform(
         self,

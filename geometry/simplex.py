@@ -29,7 +29,7 @@ from torch import Tensor
 from .checks import check_finite, check_size, check_values
 from .lengths import dot, length
 from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
-from .slerp import along, angle, departure, frame, orthogonal_chords, reflect, shoot
+from .slerp import along, angle, departure, frame, reflect, shoot
 
 
 def square_root(p: Tensor) -> Tensor:
@@ -38,10 +38,9 @@ def square_root(p: Tensor) -> Tensor:
 
 
 def chords(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum and difference of sqrt(p) and sqrt(q), orthogonal; the difference from q - p."""
+    """Sum and difference of sqrt(p) and sqrt(q); the difference from q - p."""
     s = square_root(p) + square_root(q)
-    d = (q - p) / s.clamp_min(torch.finfo(s.dtype).eps)
-    return orthogonal_chords(s, d)
+    return s, (q - p) / s.clamp_min(torch.finfo(s.dtype).eps)
 
 
 @dataclass(frozen=True, repr=False)

@@ -18,7 +18,9 @@ common length are, to first order::
     d' = d - alpha s,   s' = s - alpha d,   alpha = <d, s>/4
 
 which gives directions to full precision however near the points are to each other or to being
-antipodal. Spheres, simplices and their products share this file.
+antipodal. They are never formed: their lengths follow from the three scalar products of s and
+d, and a s' + b d' = (a - alpha b) s + (b - alpha a) d. Spheres, simplices and their products
+share this file.
 """
 
 from __future__ import annotations
@@ -29,89 +31,113 @@ import torch
 from torch import Tensor
 
 from .lengths import dot, length, root
+from .stages import stage
 
 
 class Frame(NamedTuple):
-    """The mid-point frame of a pair of unit vectors.
+    """The mid-point frame of a pair of unit vectors, s' = s - s_tilt d and d' = d - d_tilt s.
 
     Attributes:
-        s: x_1 + x_0 made orthogonal to ``d``, ``(..., n)``.
-        d: x_1 - x_0 made orthogonal to ``s``, ``(..., n)``.
-        s_length: |s|, ``(...)``.
-        d_length: |d|, cut off at eps, ``(...)``.
+        s: x_1 + x_0, ``(..., n)``.
+        d: x_1 - x_0, ``(..., n)``.
+        s_tilt: ``(...)``.
+        d_tilt: ``(...)``.
+        s_length: |s'|, ``(...)``.
+        d_length: |d'|, cut off at eps, ``(...)``.
         half: half the angle between the points, ``(...)``.
     """
 
     s: Tensor
     d: Tensor
+    s_tilt: Tensor
+    d_tilt: Tensor
     s_length: Tensor
     d_length: Tensor
     half: Tensor
 
 
-def orthogonal_chords(s: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-    """(s', d'): the chords of the pair scaled to one common length."""
-    alpha = (0.25 * dot(s, d)).unsqueeze(-1)
-    return s - alpha * d, d - alpha * s
+def orthogonal(s: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(alpha, |s'|^2, |d'|^2), batch shape; the squares are not negative."""
+    return from_products(*stage(dot(s, s), dot(d, d), dot(s, d)))
+
+
+def from_products(ss: Tensor, dd: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same from <s, s>, <d, d> and <s, d>."""
+    alpha, twice = 0.25 * sd, 2 * sd
+    s_squared = ss - alpha * (twice - alpha * dd)
+    d_squared = dd - alpha * (twice - alpha * ss)
+    return alpha, s_squared.clamp_min(0), d_squared.clamp_min(0)
 
 
 def frame(s: Tensor, d: Tensor) -> Frame:
-    """The frame from orthogonal chords; ``s`` must not be zero, as on an orthant."""
-    s_length = dot(s, s).sqrt()
-    d_length = length(dot(d, d))
-    return Frame(s, d, s_length, d_length, torch.atan2(d_length, s_length))
+    """The frame from chords; ``s`` must not be zero, as on an orthant."""
+    alpha, s_squared, d_squared = orthogonal(s, d)
+    s_length, d_length = s_squared.sqrt(), length(d_squared)
+    return Frame(s, d, alpha, alpha, s_length, d_length, torch.atan2(d_length, s_length))
 
 
-def frame_with_antipodes(s: Tensor, d: Tensor) -> Frame:
-    """The frame from orthogonal chords, in which a vanishing ``s`` gets a direction.
+def frame_with_antipodes(x: Tensor, y: Tensor) -> Frame:
+    """The frame of two points, in which a vanishing ``s`` gets a direction.
 
     Where |s| < eps, the mid-point is the image of the second axis under the reflection that
     takes the first axis to -+d/|d|: a unit vector orthogonal to d, without branch or search.
     """
-    squared = dot(s, s)
-    antipodal = (squared < torch.finfo(s.dtype).eps ** 2).to(s.dtype)
+    s, d = y + x, y - x
+    *products, first, second = stage(dot(s, s), dot(d, d), dot(s, d), d[..., 0], d[..., 1])
+    alpha, s_squared, d_squared = from_products(*products)
+    antipodal = (s_squared < torch.finfo(d.dtype).eps ** 2).to(d.dtype)
     # |d| = 2 wherever this counts, so that d/2 is a unit vector.
-    first, second = 0.5 * d[..., 0], 0.5 * d[..., 1]
-    weight = antipodal * second / (1 + first.abs())
-    s = s - (0.5 * weight).unsqueeze(-1) * d
-    s[..., 0] -= weight * torch.copysign(torch.ones_like(first), first)
-    s[..., 1] += antipodal
-    d_length = length(dot(d, d))
-    half = torch.atan2(d_length, root(squared))
-    return Frame(s, d, (squared + antipodal).sqrt(), d_length, half)
+    weight = antipodal * second / (2 + first.abs())
+    amounts = stage(-weight * torch.copysign(torch.ones_like(first), first), antipodal)
+    axes = stage(*torch.eye(2, d.shape[-1], dtype=d.dtype, device=d.device).unbind(0))
+    for amount, axis in zip(amounts, axes, strict=True):
+        s = torch.addcmul(s, amount.unsqueeze(-1), axis)
+    d_length = length(d_squared)
+    half = torch.atan2(d_length, root(s_squared))
+    s_length = (s_squared + antipodal).sqrt()
+    return Frame(s, d, alpha + 0.5 * weight, alpha, s_length, d_length, half)
+
+
+def combine(pair: Frame, *weights: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """The vectors a s' + b d' for pairs of weights (a, b) of batch shape."""
+    flat = [w for a, b in weights for w in (a - pair.d_tilt * b, b - pair.s_tilt * a)]
+    flat = [w.unsqueeze(-1) for w in stage(*flat)]
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return [torch.addcmul(a * pair.s, b, pair.d) for a, b in pairs]
 
 
 def along(pair: Frame, t: Tensor) -> tuple[Tensor, Tensor]:
     """(x_t, dx_t/dt) on the great circle; ``t`` has the batch shape."""
-    h = pair.half
-    phi = (2 * t - 1) * h
-    a, b = phi.cos() / pair.s_length, phi.sin() / pair.d_length
-    speed = 2 * h
-    forward, back = speed * phi.cos() / pair.d_length, speed * phi.sin() / pair.s_length
-    s, d = pair.s, pair.d
-    x_t = a.unsqueeze(-1) * s + b.unsqueeze(-1) * d
-    return x_t, forward.unsqueeze(-1) * d - back.unsqueeze(-1) * s
+    speed = 2 * pair.half
+    phi = (t - 0.5) * speed
+    cos, sin = phi.cos(), phi.sin()
+    a, b = cos / pair.s_length, sin / pair.d_length
+    back, forward = -speed * sin / pair.s_length, speed * cos / pair.d_length
+    x_t, u_t = combine(pair, (a, b), (back, forward))
+    return x_t, u_t
 
 
 def departure(pair: Frame) -> Tensor:
     """du_t/dt at t = 0, i.e. log_{x_0}(x_1)."""
     h = pair.half
-    forward, back = 2 * h * h.cos() / pair.d_length, 2 * h * h.sin() / pair.s_length
-    return forward.unsqueeze(-1) * pair.d + back.unsqueeze(-1) * pair.s
+    weights = (2 * h * h.sin() / pair.s_length, 2 * h * h.cos() / pair.d_length)
+    return combine(pair, weights)[0]
 
 
 def reflect(pair: Frame, v: Tensor) -> Tensor:
-    """``v`` tangent at x_0 carried in parallel to x_1: the reflection v - 2 <v, s> s/|s|^2.
+    """``v`` tangent at x_0 carried in parallel to x_1: the reflection v - 2 <v, s'> s'/|s'|^2.
 
     It maps x_0 to -x_1 and the tangent space at one to that at the other.
     """
-    weight = 2 * dot(pair.s, v) / (pair.s_length * pair.s_length)
-    return v - weight.unsqueeze(-1) * pair.s
+    s, d, tilt = pair.s, pair.d, pair.s_tilt
+    weight = 2 * (dot(s, v) - tilt * dot(d, v)) / pair.s_length.square()
+    return v - weight.unsqueeze(-1) * s + (weight * tilt).unsqueeze(-1) * d
 
 
 def angle(s: Tensor, d: Tensor) -> Tensor:
-    """Angle 2 atan2(|d|, |s|) between the points; exactly 0 where d = 0 and pi where s = 0."""
-    return 2 * torch.atan2(root(dot(d, d)), root(dot(s, s)))
+    """Angle 2 atan2(|d'|, |s'|) between the points; exactly 0 where d = 0 and pi where s = 0."""
+    _, s_squared, d_squared = orthogonal(s, d)
+    return 2 * torch.atan2(root(d_squared), root(s_squared))
 
 
 def shoot(x: Tensor, u: Tensor) -> Tensor:

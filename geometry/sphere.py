@@ -29,7 +29,6 @@ from .slerp import (
     angle,
     departure,
     frame_with_antipodes,
-    orthogonal_chords,
     reflect,
     shoot,
 )
@@ -61,7 +60,7 @@ class UnitVectors(Manifold):
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """Angle 2 atan2(|y - x|, |y + x|), batch shape."""
-        return angle(*orthogonal_chords(y + x, y - x))
+        return angle(y + x, y - x)
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Scalar product of the ambient space, batch shape."""
@@ -140,7 +139,7 @@ class Sphere(UnitVectors):
         return shoot(x, u)
 
     def _frame(self, x: Tensor, y: Tensor) -> Frame:
-        return frame_with_antipodes(*orthogonal_chords(y + x, y - x))
+        return frame_with_antipodes(x, y)
 
     def random_uniform(
         self,

@@ -22,6 +22,7 @@ from torch import Tensor
 from .checks import check_finite, check_size, check_values
 from .lengths import dot, root
 from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
+from .stages import spread
 
 TURN = 2 * math.pi
 # 2 pi in two parts: the product of the first with a small integer is exact in any dtype.
@@ -114,7 +115,7 @@ class FlatTorus(Manifold):
     def interpolant(self, x0: Tensor, x1: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """The pair (wrap(x_0 + t delta), delta)."""
         delta = shortest(x1 - x0)
-        x_t = wrap(x0 + t.unsqueeze(-1) * delta)
+        x_t = wrap(torch.addcmul(x0, spread(t, self.n), delta))
         return x_t, delta.expand_as(x_t)
 
     def random_uniform(

@@ -1,0 +1,70 @@
+"""Stages of a formula that torch.compile is to keep apart on a CPU.
+
+The interpolants are three stages: scalar products (..., n) -> (...), coefficients on (...), and
+a combination of vectors (...) -> (..., n). Inductor joins all three into one loop over points,
+whose body it cannot vectorise, as soon as one of them reads components with a stride: sines
+and roots are then taken one number at a time. Numbers stacked into one array end a kernel, so
+that the coefficients get their own. On an AMD EPYC, one thread, 1e5 points, in copies of what
+the step must read and write (see ``benchmarks/geodesics.py``)::
+
+    Sphere(2)   36 -> 8        Sphere(27)   6.7 -> 2.7        FlatTorus(7)   4.9 -> 2.5
+
+Nothing changes in value, and eager mode and other devices, where one kernel is best, are left
+alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .lengths import dot
+
+
+def _apart(x: Tensor) -> bool:
+    return torch.compiler.is_compiling() and x.device.type == "cpu"
+
+
+def stage(*scalars: Tensor) -> tuple[Tensor, ...]:
+    """The same numbers ``(...)``, broadcast against each other, as the end of a stage.
+
+    Example:
+        >>> stage(torch.tensor(1.0), torch.tensor(2.0))
+        (tensor(1.), tensor(2.))
+    """
+    if not _apart(scalars[0]):
+        return scalars
+    return torch.stack(torch.broadcast_tensors(*scalars)).unbind(0)
+
+
+def spread(scalar: Tensor, n: int) -> Tensor:
+    """``(...)`` to ``(..., n)`` as the end of a stage, to ``(..., 1)`` where there is none.
+
+    An array as wide as the points lets the loop run over all their numbers at once.
+
+    Example:
+        >>> spread(torch.tensor([1.0, 2.0]), 3).shape
+        torch.Size([2, 1])
+    """
+    if n > _NARROW or not _apart(scalar):
+        return scalar.unsqueeze(-1)
+    return torch.stack((scalar,) * n, -1)
+
+
+def product(u: Tensor, v: Tensor) -> Tensor:
+    """<u, v> over the last axis, ``(...)``: number by number where points are narrow.
+
+    A loop over the few numbers of one point costs more than the numbers, most of all in float64.
+
+    Example:
+        >>> product(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+        tensor(11.)
+    """
+    if u.shape[-1] > _NARROW or not _apart(u):
+        return dot(u, v)
+    first, *others = (a * b for a, b in zip(u.unbind(-1), v.unbind(-1), strict=True))
+    return sum(others, first)
+
+
+# From here on the loop over the numbers of one point is worth a loop of its own.
+_NARROW = 16
