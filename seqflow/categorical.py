@@ -42,3 +42,24 @@ def sample_tokens(logits: Tensor, *, generator: torch.Generator | None = None) -
     u = cumulative.new_empty((*logits.shape[:-1], 1)).uniform_(generator=generator)
     last = logits.shape[-1] - 1
     return torch.searchsorted(cumulative, u * total, right=True).squeeze(-1).clamp_(max=last)
+
+
+def check_tokens(tokens: Tensor, num_classes: int) -> None:
+    """Raise ``ValueError`` unless all tokens are in 0..K-1, so that no mask is among them.
+
+    Looks at tokens on a CPU only, and not while compiling: elsewhere it would make the host
+    wait. Data are read on the CPU, where it costs a pass over the tokens.
+
+    Example:
+        >>> check_tokens(torch.tensor([[0, 4]]), 4)
+        Traceback (most recent call last):
+        ...
+        ValueError: expected clean tokens in 0..3, got 4, which is the mask
+    """
+    if tokens.device.type != "cpu" or torch.compiler.is_compiling() or tokens.numel() == 0:
+        return
+    low, high = tokens.aminmax()
+    if low < 0 or high >= num_classes:
+        token = int(low if low < 0 else high)
+        mask = ", which is the mask" if token == num_classes else ""
+        raise ValueError(f"expected clean tokens in 0..{num_classes - 1}, got {token}{mask}")

@@ -221,6 +221,11 @@ class DirichletFlow:
         """The token of the nearest vertex, ``(batch, length)``."""
         return x_1.argmax(-1)
 
+    def relax(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """The state itself, a point of the simplex."""
+        del t
+        return x_t
+
     def tilt(self, prediction: Tensor, gradient: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """Classifier guidance: logits of p' = p + x (g - <x, g>)/s, kept on the simplex.
 

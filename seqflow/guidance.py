@@ -11,6 +11,9 @@ logarithms, is the usual linear rule, so one function serves both.
 
 Classifier guidance (Dhariwal & Nichol 2021): h = w log p(y | x_t) of a classifier trained
 on noisy states; its gradient in x_t tilts the prediction, in the way that the process knows.
+A state of tokens is relaxed to one-hot vectors, where a classifier that sees it through the
+process's evidence, as `NoisyClassifier` does, has a gradient: the Taylor form, one backward
+pass. Forms that need to know the step are in `seqflow.token_guidance`.
 Nothing here knows which process it steers.
 """
 
@@ -54,6 +57,13 @@ def linear(unconditional: Tensor, conditional: Tensor, strength: float) -> Tenso
     return mixture.clamp(min=torch.finfo(mixture.dtype).tiny).log()
 
 
+def on_both(predictor: Predictor, x_t: State, t: Tensor, a: State, b: State) -> list[Any]:
+    """The predictions under two conditions, by one call on a doubled batch."""
+    both = predictor(concatenate([x_t, x_t]), torch.cat([t, t]), concatenate([a, b]))
+    size = num_rows(x_t)
+    return split(both, size) if size else [both, both]
+
+
 @dataclass(frozen=True)
 class ClassifierFreeGuidance:
     """Moves a conditional predictor's answer away from its unconditional one.
@@ -80,11 +90,7 @@ class ClassifierFreeGuidance:
         dropped = self.drop(condition)
         if self.strength == 0 or dropped is None:
             return self.predictor(x_t, t, dropped)
-        both = self.predictor(
-            concatenate([x_t, x_t]), torch.cat([t, t]), concatenate([dropped, condition])
-        )
-        size = num_rows(x_t)
-        halves = split(both, size) if size else [both, both]
+        halves = on_both(self.predictor, x_t, t, dropped, condition)
         return map_state(lambda a, b: self.combine(a, b, self.strength), *halves)
 
 
@@ -117,7 +123,7 @@ class ClassifierGuidance:
         if self.strength == 0:
             return prediction
         with torch.enable_grad():
-            x = x_t.detach().requires_grad_()
+            x = self.process.relax(x_t, t).detach().requires_grad_()
             log_p = -F.cross_entropy(self.classifier(x, t), condition, reduction="sum")
             (gradient,) = torch.autograd.grad(log_p, x)
         return self.process.tilt(prediction, self.strength * gradient, x_t, t)

@@ -104,8 +104,12 @@ class CategoricalProcess(Process[Tensor], Protocol):
 class Tiltable(Protocol):
     """A process whose prediction can be tilted by the gradient of a classifier."""
 
+    def relax(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """The state where a classifier can be differentiated: itself, or tokens one-hot."""
+        ...
+
     def tilt(self, prediction: Tensor, gradient: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """The prediction of the path reweighted by exp(h), where ``gradient`` = dh/dx_t."""
+        """The prediction of the path reweighted by exp(h); ``gradient`` is dh/d relax(x_t)."""
         ...
 
 

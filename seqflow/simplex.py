@@ -148,6 +148,11 @@ class LinearFlow:
         """The token of the nearest vertex, ``(batch, length)``."""
         return x_1.argmax(-1)
 
+    def relax(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """The state itself, a point of the simplex."""
+        del t
+        return x_t
+
     def tilt(self, prediction: Tensor, gradient: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """Classifier guidance: logits of p' = p + (1 - t) x (g - <x, g>), kept on the simplex.
 

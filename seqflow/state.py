@@ -30,7 +30,9 @@ def map_state(function: Callable[..., Tensor], *states: State) -> State:
 
 
 def concatenate(states: Sequence[State]) -> State:
-    """Join batches end to end."""
+    """Join batches end to end; a single one is returned as it is, without a copy."""
+    if len(states) == 1:
+        return states[0]
     return map_state(lambda *xs: torch.cat(xs), *states)
 
 
