@@ -4,6 +4,8 @@ Rows: real sequences of the training chromosomes (what a perfect model would sco
 random bases, a positional weight matrix, an order-5 Markov chain, and each generator at each
 strength. All rows have the same number of sequences; the reference is the held-out test set.
 Frechet distances are in the embeddings of an oracle that saw neither training nor test set.
+Bits per base are those of the test set under the model, for autoregression, the Markov chain
+and the matrix exactly, for masked, uniform and metric flow an upper bound.
 Rows are kept in a JSON file beside the table, and a later call adds those that are missing.
 
     python benchmarks/dna_table.py --files ctcf=ctcf.fa.gz pu1=pu1.fa.gz \
@@ -30,8 +32,9 @@ from dna.composition import kmer_distance
 from dna.datasets import labels_of, read_records, select
 from dna.generation import Steering, generate
 from dna.judge import Judge, format_table, load_judge, with_references
+from dna.likelihood import BOUNDED, bits_of, bits_per_base
 from dna.markov import fit_markov
-from dna.models import load_classifier, load_generator
+from dna.models import Generator, load_classifier, load_generator
 from dna.plots import FrontierPoint, plot_frontier
 from dna.positional import fit_positional
 from dna.settings import DataSettings, TableSettings
@@ -92,18 +95,29 @@ class Section:
         self.judge, self.label, self.options = judge, label, options
         self.train, self.test, self.rows = train, test, rows
 
-    def add(self, name: str, draw: Callable[[], Tensor]) -> None:
-        """Judge one set of sequences, if it is not in the table yet."""
-        if name in self.rows:
-            return
+    def add(
+        self, name: str, draw: Callable[[], Tensor], bits: Callable[[Tensor], float] | None = None
+    ) -> None:
+        """Judge one set of sequences and what test sequences cost, if not in the table yet."""
+        if name not in self.rows:
+            self.rows[name] = self.judged(draw)
+        row = self.rows[name]
+        if bits is not None and "bits" not in row:
+            order = torch.randperm(
+                len(self.test), generator=torch.Generator().manual_seed(self.options.seed)
+            )
+            row["bits"] = bits(self.test[order[: self.options.bits_num]])
+        print(self.label, name, {k: round(v, 3) for k, v in row.items()}, file=sys.stderr)
+
+    def judged(self, draw: Callable[[], Tensor]) -> Row:
+        """The row of one set of sequences."""
         started = time.process_time()
         tokens = draw()
         seconds = time.process_time() - started
         row = self.judge.row(tokens, self.label, self.train)
         row["js 8"] = kmer_distance(tokens, self.test, 8)
         row["CPU s per 1000"] = seconds * 1000 / len(tokens)
-        self.rows[name] = row
-        print(self.label, name, {k: round(v, 3) for k, v in row.items()}, file=sys.stderr)
+        return row
 
     def baselines(self) -> None:
         """Real sequences, and models that need no network."""
@@ -112,10 +126,22 @@ class Section:
         order = torch.randperm(len(self.train), generator=generator)[:num]
         shape = (num, length)
         self.add("real, training chromosomes", lambda: self.train[order])
-        self.add("uniform random", lambda: torch.randint(0, 4, shape, generator=generator))
+        self.add(
+            "uniform random",
+            lambda: torch.randint(0, 4, shape, generator=generator),
+            lambda _: 2.0,
+        )
         matrix, chain = fit_positional(self.train), fit_markov(self.train, order=5)
-        self.add("positional weight matrix", lambda: matrix.sample(num, generator=generator))
-        self.add("Markov chain, order 5", lambda: chain.sample(*shape, generator=generator))
+        self.add(
+            "positional weight matrix",
+            lambda: matrix.sample(num, generator=generator),
+            lambda test: bits_of(matrix.log_likelihood(test), length),
+        )
+        self.add(
+            "Markov chain, order 5",
+            lambda: chain.sample(*shape, generator=generator),
+            lambda test: bits_of(chain.log_likelihood(test), length),
+        )
 
     def generator(self, name: str, folder: str) -> None:
         """One row for each strength; a guide after a comma: ``name=folder,guide``."""
@@ -125,18 +151,33 @@ class Section:
         for strength in self.options.guidance:
             if guide and strength == 0:  # the same samples as without the guide
                 continue
+            steering = Steering(strength, guide=classifier)
             draw = functools.partial(
                 generate,
                 model,
                 self.label,
                 self.options.num,
-                steering=Steering(strength, guide=classifier),
+                steering=steering,
                 steps=None if model.spec.method == "autoregressive" else self.options.steps,
                 seed=self.options.seed,
                 batch_size=self.options.batch_size,
                 progress=True,
             )
-            self.add(f"{name}, guidance {strength:g}", draw)
+            bits = functools.partial(self.bound, model, steering)
+            bounded = model.spec.method in BOUNDED and not guide
+            self.add(f"{name}, guidance {strength:g}", draw, bits if bounded else None)
+
+    def bound(self, model: Generator, steering: Steering, test: Tensor) -> float:
+        """Bits per base of test sequences."""
+        return bits_per_base(
+            model,
+            test,
+            self.label,
+            steering=steering,
+            num_draws=2 if model.spec.method == "autoregressive" else self.options.bits_draws,
+            seed=self.options.seed,
+            batch_size=self.options.batch_size,
+        ).bits
 
 
 def write(sections: dict[str, Section], options: argparse.Namespace) -> None:
@@ -201,6 +242,8 @@ def parse() -> argparse.Namespace:
     add("--steps", type=int, default=50)
     add("--batch-size", type=int, default=64)
     add("--seed", type=int, default=0)
+    add("--bits-num", type=int, default=500, help="test sequences for bits per base")
+    add("--bits-draws", type=int, default=16, help="times for each of them")
     add("--title", default="DNA generators")
     add("--out", type=Path, required=True, help="Markdown file")
     return parser.parse_args()

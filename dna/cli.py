@@ -19,9 +19,9 @@ examples:
   seqflow dna oracle configs/dna/ctcf_pu1_oracle.yaml data.files.ctcf=ctcf.fa.gz ...
   seqflow dna oracle configs/dna/ctcf_pu1_guide.yaml data.files.ctcf=ctcf.fa.gz ...
 
-With `noise: none` it learns to judge finished sequences; with `noise: dirichlet` or
-`noise: linear` to read noisy states, for `seqflow dna sample --guide`. Train it on other
-chromosomes than the generator, or it judges from memory.
+With `noise: none` it learns to judge finished sequences; with the name of a method, such as
+`noise: dirichlet`, to read its noisy states, for `seqflow dna sample --guide`. Train it on
+other chromosomes than the generator, or it judges from memory.
 """
 _SAMPLE = """\
 examples:
@@ -29,7 +29,9 @@ examples:
   seqflow dna sample --label pu1 --guide ctcf-pu1-guide --guidance 3 --out out.fasta
   seqflow dna sample --num 10                      no class, to stdout
   seqflow dna sample --model runs/dna/splice --label donor --steps 40 --num 5
+  seqflow dna sample --label ctcf --template ....CCACCAGGGGGCGC....
 
+In a template, letters are held and . or N is free; its length is that of the sequences.
 Guidance 1 samples the class as it is in the data; more makes sequences more typical of the
 class and less diverse. The same seed gives the same sequences, whatever the batch size.
 """
@@ -38,6 +40,7 @@ examples:
   seqflow dna evaluate out.fasta
   seqflow dna evaluate ctcf=mine.fasta --training ctcf.fa.gz
   seqflow dna evaluate out.fasta --reference ctcf=ctcf.fa.gz --groups chr1
+  seqflow dna evaluate ctcf=heldout.fa --likelihood runs/dna/ctcf-pu1-masked
   seqflow dna evaluate FOLDER --motif CTCF jaspar:MA0139.1 --pictures logos
 
 Without LABEL=, the class is read from the headers (label=...), as `sample` writes them.
@@ -77,6 +80,7 @@ def _add_sample(verb: argparse.ArgumentParser) -> None:
     add("--model", help="folder of a model, or a bundled one by name (default: ctcf-pu1)")
     add("--num", type=int, default=10, help="how many sequences (default: 10)")
     add("--length", type=int, help="bases (default: as trained)")
+    add("--template", help="bases to hold, . or N where free: ACGT....NNNN (default: none)")
     add("--label", help="class to steer towards (default: none)")
     add("--guidance", type=float, help="strength of the steering (default: 1)")
     add("--combine", choices=("log", "linear"), help="rule of guidance (default: log)")
@@ -101,6 +105,7 @@ def _add_evaluate(verb: argparse.ArgumentParser) -> None:
     )
     add("--groups", nargs="+", metavar="GROUP", help="use these chromosomes of the reference")
     add("--training", nargs="+", metavar="FILE", help="also report the nearest of these")
+    add("--likelihood", metavar="MODEL", help="also report what a base costs this generator, bits")
     add(
         "--motif",
         nargs="+",
@@ -164,6 +169,7 @@ def run_sample(options: argparse.Namespace) -> None:
         options.label,
         options.num,
         length=options.length,
+        template=options.template,
         steering=steering,
         steps=options.steps,
         seed=options.seed,
@@ -189,7 +195,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from .evaluation import draw_logos, read_references, read_sets, write_table
     from .fasta import read_fasta
     from .judge import MOTIFS, format_table, load_judge, save_references
-    from .models import DEFAULT_ORACLE
+    from .likelihood import bits_per_base
+    from .models import DEFAULT_ORACLE, load_generator
     from .records import concatenate
 
     if options.out:
@@ -203,11 +210,14 @@ def run_evaluate(options: argparse.Namespace) -> None:
     training = None
     if options.training:
         training = concatenate([read_fasta(path, label="") for path in options.training]).tokens
+    generator = load_generator(options.likelihood) if options.likelihood else None
     sets = read_sets(options.sequences)
     rows = {}
     for name, (label, tokens) in sets.items():
         try:
             rows[name] = judge.row(tokens, label, training)
+            if generator is not None:
+                rows[name]["bits"] = bits_per_base(generator, tokens, label).bits
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     rows |= {f"real {label}": judge.reference_row(label) for label, _ in sets.values()}

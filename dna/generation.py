@@ -19,6 +19,7 @@ from seqflow.process import Tiltable
 from seqflow.sampling import Predictor, Sampler, time_grid
 
 from .models import Classifier, Generator
+from .templates import read_template
 
 MAX_STRENGTH = 100
 
@@ -51,7 +52,8 @@ class Steering:
             return ClassifierFreeGuidance(generator.network, self.strength, self.combine)
         _check_guide(self.guide, generator)
         process: Tiltable = generator.process  # type: ignore[assignment]  # of the guide's method
-        return ClassifierGuidance(process, generator.network, self.guide.network, self.strength)
+        classifier = self.guide.network.seeing(process)  # type: ignore[operator]  # NoisyClassifier
+        return ClassifierGuidance(process, generator.network, classifier, self.strength)
 
 
 def generate(
@@ -60,6 +62,7 @@ def generate(
     num: int,
     *,
     length: int | None = None,
+    template: str | None = None,
     steering: Steering | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -73,7 +76,8 @@ def generate(
         generator: the model.
         label: the class to steer towards; None for sequences of any class.
         num: how many.
-        length: bases; the training length if None.
+        length: bases; that of the template, or the training length, if None.
+        template: bases to hold, such as ``ACGT....NNNN``; see `dna.templates`.
         steering: how strongly; as the data are if None.
         steps: of the sampler; the generator's default if None.
         seed: same seed, same sequences, whatever the batch size.
@@ -82,8 +86,11 @@ def generate(
         progress: whether to show a bar on stderr.
 
     Raises:
-        ValueError: for an unknown label, or a length or number that cannot be.
+        ValueError: for an unknown label, a template, length or number that cannot be.
     """
+    if template is not None:
+        length = _check_template(template, length, generator)
+        generator = generator.holding(read_template(template))
     length = generator.spec.length if length is None else length
     if not 1 <= length <= generator.spec.length:
         raise ValueError(f"expected a length from 1 to {generator.spec.length}, got {length}")
@@ -105,12 +112,34 @@ def generate(
     return tokens
 
 
+def _check_template(template: str, length: int | None, generator: Generator) -> int:
+    """The template's length, if the generator makes sequences of it."""
+    if len(template) > generator.spec.length:
+        raise ValueError(
+            f"the template has {len(template)} positions, but the model makes at most "
+            f"{generator.spec.length} bases"
+        )
+    if length not in (None, len(template)):
+        raise ValueError(
+            f"the template has {len(template)} positions, not the {length} of --length; "
+            "leave the length out"
+        )
+    return len(template)
+
+
 def _check_guide(guide: Classifier, generator: Generator) -> None:
     if guide.spec.noise != generator.spec.method:
         raise ValueError(
             f"the guide reads {guide.spec.noise} states, the generator makes "
             f"{generator.spec.method} ones; train a guide with noise: {generator.spec.method}"
         )
+    read, made = (m.spec.path.model_dump() if m.spec.path else {} for m in (guide, generator))
+    for key in made:
+        if read.get(key) != made[key]:
+            raise ValueError(
+                f"the guide was trained with path.{key} {read.get(key)}, the generator with "
+                f"{made[key]}; train a guide with the same path"
+            )
     if guide.spec.labels != generator.spec.labels:
         raise ValueError(
             f"the guide knows the labels {', '.join(guide.spec.labels)}, the generator "

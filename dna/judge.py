@@ -11,6 +11,7 @@ floor           what as many real sequences would score there
 gc drift        mean GC content minus that of real ones
 unique          distinct sequences over all
 nearest         mean identity with the nearest training sequence, if those are given
+bits            what a base costs a generator at most, if one is given, see `dna.likelihood`
 ==============  ==========================================================================
 
 Success above that of real sequences is over-optimisation, not quality.

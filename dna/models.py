@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,20 +13,16 @@ from torch import nn
 from seqflow.autoregressive import Autoregression
 from seqflow.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
 from seqflow.denoiser import CausalPredictor, EvidenceDenoiser, NoisyClassifier
-from seqflow.dirichlet import DirichletFlow
+from seqflow.inpainting import Inpainting
 from seqflow.networks import ConvolutionalClassifier, ConvolutionalNetwork
-from seqflow.process import CategoricalProcess, Process
+from seqflow.process import Process
 from seqflow.settings import Settings, check_settings
-from seqflow.simplex import LinearFlow
 
-from .sequences import ALPHABET
-from .settings import Method, NetworkSettings, Noise
+from .processes import K, build_process
+from .settings import Method, NetworkSettings, Noise, PathSettings
 
 DEFAULT_GENERATOR = "ctcf-pu1"
 DEFAULT_ORACLE = "ctcf-pu1-oracle"
-
-K = len(ALPHABET)
-NOISE: dict[str, CategoricalProcess] = {"dirichlet": DirichletFlow(K), "linear": LinearFlow(K)}
 
 
 class GeneratorSpec(Settings):
@@ -36,6 +32,7 @@ class GeneratorSpec(Settings):
         labels: the classes, in order of their numbers.
         length: bases of the training sequences, and the most it can make.
         method: how noise becomes data.
+        path: parameters of the method, all that it has.
         network: size of the network.
         provenance: what it was trained on, for people.
     """
@@ -43,6 +40,7 @@ class GeneratorSpec(Settings):
     labels: list[str]
     length: int = Field(gt=0, le=1_000_000)
     method: Method
+    path: PathSettings | None = None
     network: NetworkSettings
     provenance: dict[str, Any] = Field(default_factory=dict)
 
@@ -54,6 +52,7 @@ class ClassifierSpec(Settings):
         labels: the classes, in order of their numbers.
         length: bases of the training sequences.
         noise: the method whose noisy states it reads, or ``none``.
+        path: parameters of that method, all that it has.
         network: size of the network.
         provenance: what it was trained on, for people.
     """
@@ -61,6 +60,7 @@ class ClassifierSpec(Settings):
     labels: list[str]
     length: int = Field(gt=0, le=1_000_000)
     noise: Noise
+    path: PathSettings | None = None
     network: NetworkSettings
     provenance: dict[str, Any] = Field(default_factory=dict)
 
@@ -71,7 +71,12 @@ class Generator:
 
     spec: GeneratorSpec
     process: Process[Any]
-    network: nn.Module
+    network: EvidenceDenoiser | CausalPredictor
+
+    def holding(self, template: tuple[int, ...]) -> Generator:
+        """The same generator with the bases of a template held, as `read_template` reads it."""
+        process = Inpainting(self.process, template)
+        return replace(self, process=process, network=self.network.seeing(process))
 
     def label_id(self, label: str) -> int:
         """The number of a class; ``ValueError`` that names those there are."""
@@ -103,7 +108,7 @@ def build_generator(spec: GeneratorSpec) -> Generator:
     if spec.method == "autoregressive":
         causal = ConvolutionalNetwork(K, K, labels, causal=True, **size)
         return Generator(spec, Autoregression(K), CausalPredictor(K, causal))
-    process = NOISE[spec.method]
+    process = build_process(spec.method, spec.path)
     network = ConvolutionalNetwork(K, K, labels, **size)
     return Generator(spec, process, EvidenceDenoiser(process, network))
 
@@ -115,7 +120,7 @@ def build_classifier(spec: ClassifierSpec, *, dropout: float = 0.0) -> Classifie
     )
     if spec.noise == "none":
         return Classifier(spec, network)
-    return Classifier(spec, NoisyClassifier(NOISE[spec.noise], network))
+    return Classifier(spec, NoisyClassifier(build_process(spec.noise, spec.path), network))
 
 
 def save_generator(folder: Path, generator: Generator) -> None:
@@ -147,5 +152,5 @@ def _load(name: str, kind: str, schema: type[Spec], build: Callable[[Spec], Mode
 
 
 def _save(folder: Path, kind: str, spec: Settings, model: nn.Module) -> None:
-    config: Mapping[str, Any] = spec.model_dump(mode="json")
+    config: Mapping[str, Any] = spec.model_dump(mode="json", exclude_none=True)
     save_checkpoint(folder, domain="dna", kind=kind, config=config, model=model)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from seqflow.settings import Settings
 from seqflow.training import TrainingSettings
 
-Method = Literal["dirichlet", "linear", "autoregressive"]
-Noise = Literal["none", "dirichlet", "linear"]
+Method = Literal["dirichlet", "linear", "masked", "uniform", "metric", "autoregressive"]
+Noise = Literal["none", "dirichlet", "linear", "masked", "uniform", "metric"]
+ScheduleName = Literal["linear", "cosine", "kinetic"]
 
 
 class TableSettings(Settings):
@@ -69,12 +71,59 @@ class NetworkSettings(Settings):
     dilations: list[PositiveInt] = Field(default=[1, 2, 4, 8, 1, 4], min_length=1)
 
 
+class PathSettings(Settings):
+    """The parameters of a method; None for its default, and where it has no such thing.
+
+    Attributes:
+        schedule: of ``masked`` and ``uniform``: how much of the datum is there at time t.
+        transition: of ``metric``: the distance of A and G, and of C and T, in units of that
+            of other pairs of bases.
+        strength: of ``metric``: c in beta_t = c (t/(1 - t))^a.
+        power: of ``metric``: a.
+    """
+
+    schedule: ScheduleName | None = None
+    transition: float | None = Field(default=None, gt=0, le=100)
+    strength: float | None = Field(default=None, gt=0, le=1000)
+    power: float | None = Field(default=None, gt=0, le=10)
+
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    # Each step of an even grid decides as many bases, and a network in training meets every
+    # number of masks equally often.
+    "masked": {"schedule": "linear"},
+    # Equal steps then change the law of a base by equal amounts (Fisher-Rao); the linear
+    # schedule leaves most of the change to the last steps.
+    "uniform": {"schedule": "kinetic"},
+    # With equal distances this strength would be half way where a linear schedule is.
+    "metric": {"transition": 0.5, "strength": math.log(5), "power": 1.0},
+}
+"""The parameters of the methods that have any, with their defaults."""
+
+
+def complete_path(method: str, path: PathSettings | None) -> PathSettings | None:
+    """All parameters of a method, those not given at their defaults; None if it has none.
+
+    Raises ``ValueError`` for a parameter that the method does not have.
+
+    Example:
+        >>> complete_path("masked", None).schedule
+        'linear'
+    """
+    given, own = path.model_dump(exclude_none=True) if path else {}, DEFAULTS.get(method, {})
+    for key in given:
+        if key not in own:
+            raise ValueError(f"the method {method} has no {key}; leave out path.{key}")
+    return PathSettings(**(own | given)) if own else None
+
+
 class GeneratorSettings(Settings):
     """``seqflow dna train``.
 
     Attributes:
         data: what to learn.
         method: how noise becomes data.
+        path: parameters of the method.
         network: size of the network.
         training: how long, how fast.
         drop_label: probability of hiding the class, which guidance needs.
@@ -83,10 +132,16 @@ class GeneratorSettings(Settings):
 
     data: DataSettings
     method: Method = "dirichlet"
+    path: PathSettings | None = None
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     drop_label: float = Field(default=0.15, ge=0, le=1)
     out: Path
+
+    @model_validator(mode="after")
+    def _known_parameters(self) -> Self:
+        complete_path(self.method, self.path)
+        return self
 
 
 class ClassifierSettings(Settings):
@@ -96,6 +151,7 @@ class ClassifierSettings(Settings):
         data: what to learn.
         noise: ``none`` for a judge of finished sequences; a method's name for a classifier
             of its noisy states, which classifier guidance needs.
+        path: parameters of that method, the same as the generator's.
         network: size of the network.
         dropout: in front of the logits, while training.
         training: how long, how fast.
@@ -104,7 +160,13 @@ class ClassifierSettings(Settings):
 
     data: DataSettings
     noise: Noise = "none"
+    path: PathSettings | None = None
     network: NetworkSettings = NetworkSettings(channels=64, dilations=[1, 2, 4, 1])
     dropout: float = Field(default=0.2, ge=0, lt=1)
     training: TrainingSettings = TrainingSettings()
     out: Path
+
+    @model_validator(mode="after")
+    def _known_parameters(self) -> Self:
+        complete_path(self.noise, self.path)
+        return self

@@ -13,19 +13,18 @@ from seqflow.training import TrainingModule, TrainingSettings, fit, seeded
 
 from .datasets import check_disjoint, either_strand, labels_of, read_records, select, to_batch
 from .models import (
-    NOISE,
     Classifier,
     ClassifierSpec,
     Generator,
     GeneratorSpec,
-    K,
     build_classifier,
     build_generator,
     save_classifier,
     save_generator,
 )
+from .processes import K, build_process
 from .records import Records
-from .settings import ClassifierSettings, DataSettings, GeneratorSettings
+from .settings import ClassifierSettings, DataSettings, GeneratorSettings, complete_path
 
 
 def train_generator(
@@ -37,6 +36,7 @@ def train_generator(
         labels=data.labels,
         length=data.train.tokens.shape[1],
         method=settings.method,
+        path=complete_path(settings.method, settings.path),
         network=settings.network,
         provenance=data.provenance(settings.training),
     )
@@ -58,14 +58,16 @@ def train_classifier(
         labels=data.labels,
         length=data.train.tokens.shape[1],
         noise=settings.noise,
+        path=complete_path(settings.noise, settings.path),
         network=settings.network,
         provenance=data.provenance(settings.training),
     )
     with seeded(settings.training.seed):
         classifier = build_classifier(spec, dropout=settings.dropout)
-    clean = settings.noise == "none"
     objective: Objective = (
-        Classification(K) if clean else NoisyClassification(NOISE[settings.noise])
+        Classification(K)
+        if settings.noise == "none"
+        else NoisyClassification(build_process(settings.noise, settings.path))
     )
     identity = {"kind": "classifier"} | settings.model_dump(mode="json")
     data.fit(classifier.network, objective, settings, identity, device, progress)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .categorical import probabilities
-from .process import CategoricalProcess, Condition
+from .process import CategoricalProcess, Condition, Process
 
 
 class EvidenceDenoiser(nn.Module):
@@ -39,6 +39,10 @@ class EvidenceDenoiser(nn.Module):
         logits: Tensor = evidence + self.network(probabilities(evidence), t, condition)
         return logits
 
+    def seeing(self, process: CategoricalProcess) -> EvidenceDenoiser:
+        """The same network with the evidence of another process, such as ``Inpainting``."""
+        return EvidenceDenoiser(process, self.network)
+
 
 class NoisyClassifier(nn.Module):
     """Classifies noisy states, seen through the same evidence; for classifier guidance.
@@ -57,6 +61,10 @@ class NoisyClassifier(nn.Module):
         """Logits of p(y | x_t), shape ``(batch, labels)``."""
         logits: Tensor = self.network(probabilities(self.process.evidence(x_t, t)), t)
         return logits
+
+    def seeing(self, process: CategoricalProcess) -> NoisyClassifier:
+        """The same network with the evidence of another process, such as ``Inpainting``."""
+        return NoisyClassifier(process, self.network)
 
 
 class CausalPredictor(nn.Module):
@@ -80,3 +88,8 @@ class CausalPredictor(nn.Module):
         late = F.pad(features, (0, 0, 1, -1))
         logits: Tensor = self.network(late, torch.zeros_like(t), condition)
         return logits
+
+    def seeing(self, process: Process[Tensor]) -> CausalPredictor:
+        """Itself: it reads the tokens of the state, whichever process left them there."""
+        del process
+        return self

@@ -39,9 +39,18 @@ def load_settings(schema: type[S], path: Path, overrides: Sequence[str] = ()) ->
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ValueError(f"expected keys and values in {path}, got {type(content).__name__}")
+    return check_settings(schema, override_settings(content, overrides), where=str(path))
+
+
+def override_settings(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """``content`` with some values replaced by words ``key=value``, in place.
+
+    Raises:
+        ValueError: a word without ``=``, or whose value is not YAML.
+    """
     for word in overrides:
         _override(content, word)
-    return check_settings(schema, content, where=str(path))
+    return content
 
 
 def check_settings(schema: type[S], content: dict[str, Any], *, where: str) -> S:

@@ -9,9 +9,13 @@ import torch
 from dna.fasta import read_fasta, write_fasta
 from dna.metrics import Summary, save_summaries
 from dna.models import load_classifier, load_generator
+from dna.processes import build_process
+from dna.settings import PathSettings
 from seqflow.cli import main
 
 LENGTH = 24
+METHODS = ["dirichlet", "linear", "masked", "uniform", "metric", "autoregressive"]
+BOUNDED = METHODS[2:]
 CONFIG = """\
 data:
   files: {a: A, b: B}
@@ -50,7 +54,7 @@ def config(files, folder, out, text=CONFIG):
 def models(files, tmp_path_factory):
     """A trained generator of every method, an oracle with references, and a guide."""
     folder = tmp_path_factory.mktemp("models")
-    for method in ("dirichlet", "linear", "autoregressive"):
+    for method in METHODS:
         assert main(["dna", "train", config(files, folder, method), f"method={method}"]) == 0
     for out, noise in (("oracle", "none"), ("guide", "dirichlet")):
         assert main(["dna", "oracle", config(files, folder, out), f"noise={noise}"]) == 0
@@ -67,8 +71,8 @@ def sample(models, out, *words, method="dirichlet"):
     return main([*command, *map(str, words)])
 
 
-@pytest.mark.parametrize("method", ["dirichlet", "linear", "autoregressive"])
-@pytest.mark.parametrize("guidance", [0, 1, 2.5])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("guidance", [0, 1, 3])
 def test_samples_carry_label_seed_and_index(models, tmp_path, method, guidance):
     out = tmp_path / "out.fasta"
     words = ("--label", "b", "--guidance", guidance, "--num", 5, "--seed", 7)
@@ -78,6 +82,66 @@ def test_samples_carry_label_seed_and_index(models, tmp_path, method, guidance):
     records = read_fasta(out)
     assert records.tokens.shape == (5, LENGTH)
     assert set(records.labels) == {"b"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("words", [(), ("--label", "a", "--guidance", 3)])
+def test_templates_are_held(models, tmp_path, method, words):
+    template = "ACgt" + "." * 10 + "TTNN" + "." * 5 + "G"
+    out = tmp_path / "out.fasta"
+    assert sample(models, out, "--template", template, "--num", 40, *words, method=method) == 0
+    tokens = read_fasta(out).tokens
+    assert tokens.shape == (40, LENGTH)
+    held = {0: 0, 1: 1, 2: 2, 3: 3, 14: 3, 15: 3, 23: 2}
+    for position in range(LENGTH):
+        assert len(tokens[:, position].unique()) == (1 if position in held else 4)
+    for position, token in held.items():
+        assert (tokens[:, position] == token).all()
+
+
+def test_a_shorter_template_makes_shorter_sequences(models, tmp_path):
+    out = tmp_path / "out.fasta"
+    assert sample(models, out, "--template", "..ACGT.N", "--length", 8) == 0
+    assert (read_fasta(out).tokens[:, 2:6] == torch.arange(4)).all()
+
+
+@pytest.mark.parametrize("method", BOUNDED)
+def test_what_a_base_costs(models, files, tmp_path, capsys, method):
+    out = tmp_path / "table.csv"
+    command = ["dna", "evaluate", f"a={files}/a.fasta.gz", "--model", str(models / "oracle")]
+    assert main([*command, "--likelihood", str(models / method), "--out", str(out)]) == 0
+    header, row, _ = out.read_text().splitlines()
+    cells = dict(zip(header.split(","), row.split(","), strict=True))
+    # Four steps of training hardly move it from 2 bits; the bound may be looser.
+    assert 1.5 < float(cells["bits"]) < 3.5
+
+
+@pytest.mark.parametrize("method", ["masked", "uniform", "metric"])
+def test_guides_of_token_states(models, files, tmp_path, method):
+    command = ["dna", "oracle", config(files, tmp_path, "guide"), f"noise={method}"]
+    assert main([*command, "training.steps=1"]) == 0
+    words = ["--label", "a", "--guidance", 3, "--guide", tmp_path / "guide", "--num", 5]
+    for template in ([], ["--template", "AC" + "." * 22]):
+        out = tmp_path / "out.fasta"
+        assert sample(models, out, *words, *template, method=method) == 0
+        assert read_fasta(out).tokens.shape == (5, LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("method", "words", "path"),
+    [
+        ("masked", [], {"schedule": "linear"}),
+        ("uniform", ["path.schedule=linear"], {"schedule": "linear"}),
+        ("uniform", [], {"schedule": "kinetic"}),
+        ("metric", ["path.transition=0.25"], {"transition": 0.25, "power": 1.0}),
+    ],
+)
+def test_the_parameters_of_a_method_are_kept_with_the_model(files, tmp_path, method, words, path):
+    command = ["dna", "train", config(files, tmp_path, "model"), f"method={method}"]
+    assert main([*command, "training.steps=1", *words]) == 0
+    loaded = load_generator(str(tmp_path / "model"))
+    assert path.items() <= loaded.spec.path.model_dump().items()
+    assert loaded.process == build_process(method, PathSettings(**path))
 
 
 def test_seeds_and_batch_sizes(models, tmp_path):
@@ -236,6 +300,10 @@ class TestBadInput:
             (["--label", "zebra"], "no label 'zebra'; the model knows a, b"),
             (["--length", "99"], "expected a length from 1 to 24, got 99"),
             (["--length", "0"], "expected a length from 1 to 24, got 0"),
+            (["--template", "." * 99], "has 99 positions, but the model makes at most 24 bases"),
+            (["--template", "AC.", "--length", "4"], "has 3 positions, not the 4 of --length"),
+            (["--template", "AC?"], "position 3: expected A, C, G or T where held"),
+            (["--template", ""], "expected a template of at least one position"),
             (["--num", "0"], "at least 1, got 0"),
             (["--steps", "0"], "at least one sampling step, got 0"),
             (["--batch-size", "0"], "batch size of at least 1, got 0"),
@@ -268,6 +336,22 @@ class TestBadInput:
             "--guidance", 2, "--guide", models / "guide",
         )  # fmt: skip
         assert "the guide reads dirichlet states, the generator makes linear ones" in line
+
+    def test_guide_of_another_path(self, files, models, tmp_path, capsys):
+        words = ["noise=masked", "training.steps=1"]
+        command = ["dna", "oracle", config(files, tmp_path, "g"), *words, "path.schedule=cosine"]
+        assert main(command) == 0
+        line = fails(
+            capsys, "dna", "sample", "--model", models / "masked", "--label", "a",
+            "--guide", tmp_path / "g",
+        )  # fmt: skip
+        assert "the guide was trained with path.schedule cosine, the generator with linear" in line
+
+    @pytest.mark.parametrize("method", ["dirichlet", "linear"])
+    def test_methods_without_a_bound(self, models, files, capsys, method):
+        command = ["dna", "evaluate", f"a={files}/a.fasta.gz", "--model", models / "oracle"]
+        line = fails(capsys, *command, "--likelihood", models / method)
+        assert f"the method {method} has no bound on its likelihood" in line
 
     def test_unknown_motif(self, models, files, capsys):
         command = ["dna", "evaluate", f"a={files}/a.fasta.gz", "--model", models / "oracle"]
@@ -325,6 +409,9 @@ class TestBadInput:
             ("data.validation=['*']", "train and validation share the group"),
             ("data.files.a=nothing.fa", "No such file"),
             ("method=magic", "method: Input should be 'dirichlet'"),
+            ("path.schedule=linear", "the method dirichlet has no schedule"),
+            ("path.schedule=magic", "path.schedule: Input should be 'linear'"),
+            ("path.transition=-1", "path.transition: Input should be greater than 0"),
             ("network.chanels=3", "network.chanels"),
             ("training.steps=often", "training.steps"),
             ("training.steps=-1", "training.steps"),
