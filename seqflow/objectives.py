@@ -12,19 +12,17 @@ independent draws, with less variance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .couplings import Batch as Batch
+from .couplings import Coupling, Independent
 from .guidance import NO_LABEL
 from .process import Process
-
-Batch = Mapping[str, Tensor]
-"""``x_1`` and, for conditional models, ``label``; the batch comes first."""
 
 
 class Objective(Protocol):
@@ -55,16 +53,19 @@ class FlowMatching:
     Attributes:
         process: corrupts, and judges predictions.
         drop_label: probability of hiding the label, which classifier-free guidance needs.
+        coupling: which noise goes with which datum.
     """
 
     process: Process[Any]
     drop_label: float = 0.0
+    coupling: Coupling = field(default_factory=Independent)
 
     def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """Losses of shape ``(batch,)``."""
         x_1 = batch["x_1"]
         t = stratified_times(len(x_1), generator)
-        x_t, target = self.process.corrupt(x_1, t, generator=generator)
+        x_0 = self.coupling(self.process, batch, generator)
+        x_t, target = self.process.corrupt(x_1, t, x_0, generator=generator)
         label = batch.get("label")
         if label is not None:
             label = hide_labels(label, self.drop_label, generator)

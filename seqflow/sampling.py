@@ -4,6 +4,8 @@ For a grid 0 = t_0 < ... < t_N = 1::
 
     x_{t_0} ~ prior,    x_{t_{n+1}} = step(x_{t_n}, predictor(x_{t_n}, t_n), t_n, t_{n+1} - t_n)
 
+or, with a ``solver``, whatever makes x_{t_{n+1}} out of several predictions.
+
 Seeds. Sample number i belongs to block i // BLOCK, and every block draws its noise from a
 generator of its own, seeded by (seed, block). ``batch_size`` decides only how many rows the
 predictor sees at once, so the samples do not depend on it, nor on how blocks are shared out
@@ -13,7 +15,7 @@ among devices (beyond the rounding of the predictor).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Protocol
@@ -35,6 +37,16 @@ class Predictor(Protocol):
 
     def __call__(self, x_t: Any, t: Tensor, condition: Condition = None) -> Any:
         """The prediction that the process's ``step`` and ``loss`` expect."""
+        ...
+
+
+class Solver(Protocol):
+    """A way to take one step of the grid with any number of predictions, and no draws."""
+
+    def __call__(
+        self, predict: Callable[[State, Tensor], Any], x_t: Any, t: Tensor, dt: Tensor
+    ) -> Any:
+        """The state at t + dt; ``predict(x, t)`` asks the predictor. ``t``, ``dt`` are numbers."""
         ...
 
 
@@ -79,6 +91,7 @@ class Sampler:
             those of the samples.
         batch_size: rows that the predictor sees at once.
         progress: whether to show a bar on stderr.
+        solver: how to take a step; None is the process's own, of one prediction.
 
     Raises:
         ValueError: for a batch size below one.
@@ -89,6 +102,7 @@ class Sampler:
     times: Tensor
     batch_size: int = BLOCK
     progress: bool = False
+    solver: Solver | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -144,10 +158,22 @@ class Sampler:
         x_t = self._prior(shape, generators)
         yield x_t
         for t, dt in zip(self.times[:-1], self.times.diff(), strict=True):
-            prediction = self._predict(x_t, t, condition)
-            x_t = self._step(x_t, prediction, t, dt, generators)
+            x_t = self._advance(x_t, t, dt, condition, generators)
             bar.update()
             yield x_t
+
+    def _advance(
+        self,
+        x_t: State,
+        t: Tensor,
+        dt: Tensor,
+        condition: Condition,
+        generators: Sequence[torch.Generator],
+    ) -> State:
+        if self.solver is None:
+            return self._step(x_t, self._predict(x_t, t, condition), t, dt, generators)
+        state: State = self.solver(lambda x, s: self._predict(x, s, condition), x_t, t, dt)
+        return state
 
     def _prior(self, shape: Sequence[int], generators: Sequence[torch.Generator]) -> State:
         return concatenate(

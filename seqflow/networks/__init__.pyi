@@ -1,3 +1,5 @@
 from .convolution import ConvolutionalClassifier as ConvolutionalClassifier
 from .convolution import ConvolutionalNetwork as ConvolutionalNetwork
 from .embedding import TimeLabelEmbedding as TimeLabelEmbedding
+from .mlp import MLP as MLP
+from .mlp import EndpointHead as EndpointHead

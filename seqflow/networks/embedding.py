@@ -17,13 +17,15 @@ class TimeLabelEmbedding(nn.Module):
     Args:
         channels: size of the result.
         num_labels: how many labels there are; 0 for an unconditional network.
+        top: the highest frequency is 10^top half-turns per unit of time. A lower one makes a
+            field smoother in time, and an ODE along it cheaper.
     """
 
-    def __init__(self, channels: int, num_labels: int = 0) -> None:
+    def __init__(self, channels: int, num_labels: int = 0, *, top: float = 2.0) -> None:
         super().__init__()
         half = 32
         self.register_buffer(
-            "frequencies", math.pi * torch.logspace(-1, 2, half), persistent=False
+            "frequencies", math.pi * torch.logspace(-1, top, half), persistent=False
         )
         self.time = nn.Sequential(
             nn.Linear(2 * half, channels), nn.SiLU(), nn.Linear(channels, channels)
