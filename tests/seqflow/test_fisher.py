@@ -7,9 +7,13 @@ import torch
 
 from geometry import PositiveOrthant, Simplex
 from seqflow.fisher import FisherFlow, sinc, vertex_angles
+from seqflow.process import CategoricalProcess, Tiltable
 from seqflow.riemannian import EndpointFlow
 from seqflow.schedules import CosineSchedule
 from seqflow.simplex_state import vertices
+
+CONFORMS: CategoricalProcess = FisherFlow(4)
+TILTS: Tiltable = FisherFlow(4)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

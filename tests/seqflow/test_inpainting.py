@@ -10,6 +10,7 @@ from seqflow.autoregressive import Autoregression
 from seqflow.denoiser import CausalPredictor, EvidenceDenoiser
 from seqflow.dirichlet import DirichletFlow
 from seqflow.discrete import MaskedFlow, UniformFlow
+from seqflow.fisher import FisherFlow
 from seqflow.guidance import ClassifierFreeGuidance
 from seqflow.inpainting import FREE, Inpainting
 from seqflow.metric_path import MetricFlow
@@ -23,6 +24,7 @@ NEAR = ((0.0, 0.5, 1.0), (0.5, 0.0, 1.0), (1.0, 1.0, 0.0))
 PROCESSES = [
     DirichletFlow(K),
     LinearFlow(K),
+    FisherFlow(K),
     MaskedFlow(K),
     UniformFlow(K, KineticOptimalSchedule(1 / K)),
     MetricFlow(NEAR),

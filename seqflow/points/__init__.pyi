@@ -1,0 +1,12 @@
+from .datasets import read_points as read_points
+from .datasets import split_points as split_points
+from .generation import generate as generate
+from .kernels import ScaleMixture as ScaleMixture
+from .kernels import one_width as one_width
+from .kernels import scale_mixture as scale_mixture
+from .local_kernels import LocalKernels as LocalKernels
+from .local_kernels import fit_local_kernels as fit_local_kernels
+from .models import load_model as load_model
+from .models import save_model as save_model
+from .responsibilities import responsible_kernels as responsible_kernels
+from .training import train_points as train_points

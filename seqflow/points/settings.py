@@ -1,0 +1,97 @@
+"""What a YAML file in ``configs/points`` may say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ..settings import Settings, check_settings, override_settings
+from ..training import TrainingSettings
+from .spaces import Space
+
+Method = Literal["velocity", "endpoint"]
+Prior = Literal["default", "kernels"]
+
+
+class DataSettings(Settings):
+    """Where the points are.
+
+    Attributes:
+        path: CSV or TSV, plain or gzipped.
+        space: their manifold, and what a row says; see `spaces`.
+        columns: by name or place (from 0); the first ones if not given.
+        deduplicate: keep the first of rows with equal numbers, before the split.
+        split_seed: of the random split 80 : 10 : 10.
+    """
+
+    path: Path
+    space: Space = Field(discriminator="kind")
+    columns: list[int | str] | None = None
+    deduplicate: bool = False
+    split_seed: int = Field(default=0, ge=0)
+
+
+class NetworkSettings(Settings):
+    """Size of the perceptron.
+
+    Attributes:
+        width: of its layers.
+        depth: blocks of two layers.
+        num_frequencies: octaves of cosines and sines of the coordinates; more resolve finer
+            detail.
+    """
+
+    width: int = Field(default=256, gt=0, le=8192)
+    depth: int = Field(default=3, gt=0, le=64)
+    num_frequencies: int = Field(default=5, ge=0, le=12)
+
+
+class PointSettings(Settings):
+    """``seqflow points train``.
+
+    Attributes:
+        data: what to learn.
+        method: what the network predicts: a velocity, or the end of the geodesic.
+        prior: where the flow starts: ``default``, uniform (a wrapped normal where the volume
+            is infinite); ``kernels``, a local kernel density of the training points.
+        smoothing: train on draws of the local kernels around the training points instead of
+            the points themselves, so that no point becomes a spike.
+        network: size of the network.
+        training: how long, how fast.
+        out: folder of the model, its training state and its curves.
+    """
+
+    data: DataSettings
+    method: Method = "velocity"
+    prior: Prior = "default"
+    smoothing: bool = False
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings(batch_size=512, warmup=100)
+    out: Path
+
+
+def settings_of_table(path: Path, kind: str, overrides: Sequence[str]) -> PointSettings:
+    """Settings for a table alone: the defaults, some of them replaced.
+
+    Raises:
+        ValueError: as `seqflow.settings.load_settings` does.
+    """
+    content: dict[str, Any] = {
+        "data": {"path": str(path), "space": {"kind": kind}},
+        "out": f"runs/points/{path.name.split('.')[0]}",
+    }
+    return check_settings(PointSettings, override_settings(content, overrides), where="settings")
+
+
+def space_of(kind: str, overrides: Sequence[str]) -> Space:
+    """A space by its kind; words such as ``data.space.dim=3`` replace what it says by default.
+
+    Raises:
+        ValueError: an unknown or missing setting of that space.
+    """
+    content: dict[str, Any] = {"data": {"path": "-", "space": {"kind": kind}}, "out": "-"}
+    content = override_settings(content, overrides)
+    return check_settings(PointSettings, content, where="settings").data.space

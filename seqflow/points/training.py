@@ -1,0 +1,113 @@
+"""From a configuration to a trained model in a folder."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..couplings import Coupling, Independent
+from ..objectives import Batch, FlowMatching
+from ..plots import plot_training
+from ..training import TrainingModule, fit, seeded
+from .datasets import Points, Split, read_split
+from .local_kernels import LocalKernels, fit_local_kernels
+from .models import PointModel, PointSpec, build_model, build_network, save_model
+from .responsibilities import responsible_kernels
+from .settings import PointSettings
+
+CHANGEABLE = ("steps", "validate_every", "checkpoint_every")
+"""Settings of training that may change when it goes on."""
+
+
+def train_points(
+    settings: PointSettings, *, device: str = "auto", progress: bool = True
+) -> PointModel:
+    """Train a model, or go on where its folder stopped, and save it there."""
+    points, split = read_split(settings.data)
+    print(_report(settings, points, split), file=sys.stderr)  # noqa: T201  # progress
+    train, validation = split.train.float(), split.validation.float()
+    manifold = settings.data.space.manifold()
+    law = None
+    if settings.prior == "kernels" or settings.smoothing:
+        law = fit_local_kernels(manifold, train)
+    prior = law if settings.prior == "kernels" else None
+    spec = PointSpec(
+        space=settings.data.space,
+        method=settings.method,
+        network=settings.network,
+        num_centres=len(train) if prior else 0,
+        provenance=_provenance(settings, split),
+    )
+    with seeded(settings.training.seed):
+        network = build_network(spec, manifold)
+    model = build_model(spec, manifold, network, prior)
+    coupling: Coupling = responsible_kernels(prior) if prior else Independent()
+    module = TrainingModule(
+        network,
+        FlowMatching(model.process, coupling=coupling),
+        rows_of(train, settings.training.batch_size),
+        # Where a validation point may start is known of training points only.
+        None if prior else {"x_1": validation},
+        settings.training,
+        Smoothing(law) if settings.smoothing and law else None,
+        _identity(settings, split),
+    )
+    averaged = fit(module, settings.out, device=device, progress=progress)
+    network.load_state_dict(averaged.state_dict())
+    network.cpu().eval()
+    save_model(settings.out, model)
+    plot_training(settings.out / "logs", settings.out / "training.png")
+    return model
+
+
+def rows_of(train: Tensor, batch_size: int) -> Batch:
+    """Training points, repeated where there are fewer than a batch, with their numbers."""
+    rows = torch.arange(len(train)).repeat(-(-batch_size // len(train)))
+    return {"x_1": train[rows], "row": rows}
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """An augmentation: each point is replaced by a draw of a kernel around it.
+
+    Attributes:
+        law: kernels of the training points.
+    """
+
+    law: LocalKernels
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The batch with another ``x_1``."""
+        rows = batch["row"]
+        kind = torch.multinomial(
+            self.law.weights, len(rows), replacement=True, generator=generator
+        )
+        return {**batch, "x_1": self.law.place(rows, kind, generator)}
+
+
+def _report(settings: PointSettings, points: Points, split: Split) -> str:
+    kept = len(points.points)
+    return (
+        f"{points.num_rows} points on a {settings.data.space.kind}, {points.num_skipped} rows "
+        f"skipped for missing values, {points.num_rows - kept} duplicates removed; "
+        f"{len(split.train)} to train on, {len(split.validation)} to validate, "
+        f"{len(split.test)} to test"
+    )
+
+
+def _provenance(settings: PointSettings, split: Split) -> dict[str, Any]:
+    data = settings.data.model_dump(mode="json", exclude={"space", "path"})
+    training = {"steps": settings.training.steps, "seed": settings.training.seed}
+    return data | training | {"points": len(split.train), "file": settings.data.path.name}
+
+
+def _identity(settings: PointSettings, split: Split) -> dict[str, Any]:
+    """What must be the same when training goes on: not where files lie."""
+    identity = settings.model_dump(mode="json", exclude={"out": True, "data": {"path"}})
+    for key in CHANGEABLE:
+        identity["training"].pop(key)
+    return identity | {"kind": "points", "points": len(split.train)}
