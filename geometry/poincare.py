@@ -166,17 +166,15 @@ class PoincareBall(InfiniteVolume):
 
 def _coefficients(gap0: Tensor, gap1: Tensor, dd: Tensor, t: Tensor) -> tuple[Tensor, ...]:
     """Weights of x1 - x0, x0 and x1 in x_t, then in u_t."""
-    k, s, c, g, late, h = weights(length(dd / gap0 / gap1), t)
+    k, s, c, g, late, a, sag = weights(length(dd / gap0 / gap1), t)
     l0, l1, early = 2 / gap0, 2 / gap1, 1 - late
     l_n, l_f = early * l0 + late * l1, late * l0 + early * l1
-    kappa = 2 * torch.sinh(t * h) * torch.sinh((1 - t) * h) / torch.cosh(h)
-    a = torch.sinh((early * (1 - t) + late * t) * 2 * h) / torch.sinh(2 * h)
     far = (early - late) * s * l_f
-    over = 1 / (kappa + a * l_n + far)
-    stay = 1 - kappa * over
+    over = 1 / (sag + a * l_n + far)
+    stay = 1 - sag * over
     # far |g| (l_n - 1), of which both factors are positive.
-    v = (l_f * c * (kappa + k * l_n) - s * l_f * g * (l_n - 1)) * over * over
-    w = (g * (a * l_n + far + kappa * l_n) + kappa * c * (l1 - l0)) * over * over
+    v = (l_f * c * (sag + k * l_n) - s * l_f * g * (l_n - 1)) * over * over
+    w = (g * (a * l_n + far + sag * l_n) + sag * c * (l1 - l0)) * over * over
     return s * l_f * over, early * stay, late * stay, v, early * w, late * w
 
 

@@ -36,12 +36,13 @@ from .quaternions import (
     quaternion_multiply,
     quaternion_rotate,
 )
-from .stages import stage
+from .slerp import polar
+from .stages import blend, numbers, product, stage
 
 
 def chord(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
     """The chord from ``p`` to the nearer of q and -q, ``(..., 4)``, and |<p, q>|, ``(...)``."""
-    cosine = dot(p, q)
+    cosine = product(p, q)
     sign = torch.copysign(torch.ones_like(cosine), cosine)
     return sign.unsqueeze(-1) * q - p, cosine.abs()
 
@@ -115,16 +116,15 @@ class SO3(Manifold):
     def interpolant(self, x0: Tensor, x1: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """(q_t, omega) at constant angular velocity: ``(..., 4)`` and ``(..., 3)``."""
         d, cosine = chord(x0, x1)
-        cosine, squared = stage(cosine, dot(d, d))
-        s_length, d_length = (2 + 2 * cosine).sqrt(), length(squared)
-        h = torch.atan2(d_length, s_length)
+        cosine, squared = stage(cosine, product(d, d))
+        s_squared = 2 + 2 * cosine
+        per_s, per_d, h = polar(s_squared, s_squared.rsqrt(), squared)
         phi = (2 * t - 1) * h
-        a, b = phi.cos() / s_length, phi.sin() / d_length
+        a, b = phi.cos() * per_s, phi.sin() * per_d
         # a s + b d with s = 2 x_0 + d.
-        weights = stage(2 * a, a + b, 8 * h / (s_length * d_length))
-        a, b, scale = (w.unsqueeze(-1) for w in weights)
-        omega = scale * conjugate_product(x0, d)
-        return torch.addcmul(a * x0, b, d), omega.expand(*a.shape[:-1], 3)
+        a, b, scale = stage(2 * a, a + b, 8 * h * per_s * per_d)
+        omega = conjugate_product(scale.unsqueeze(-1) * x0, d)
+        return blend((a, b), numbers(x0), numbers(d)), omega.expand(*a.shape, 3)
 
     def random_uniform(
         self,

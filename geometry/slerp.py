@@ -25,13 +25,14 @@ share this file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .lengths import dot, length, root
-from .stages import stage
+from .stages import blend, numbers, product, stage
 
 
 class Frame(NamedTuple):
@@ -42,23 +43,25 @@ class Frame(NamedTuple):
         d: x_1 - x_0, ``(..., n)``.
         s_tilt: ``(...)``.
         d_tilt: ``(...)``.
-        s_length: |s'|, ``(...)``.
-        d_length: |d'|, cut off at eps, ``(...)``.
+        per_s: 1/|s'|, ``(...)``.
+        per_d: 1/|d'|, with |d'| cut off at eps, ``(...)``.
         half: half the angle between the points, ``(...)``.
+        nudge: what is to be added to the first two numbers of ``s``, ``(...)`` each; or none.
     """
 
     s: Tensor
     d: Tensor
     s_tilt: Tensor
     d_tilt: Tensor
-    s_length: Tensor
-    d_length: Tensor
+    per_s: Tensor
+    per_d: Tensor
     half: Tensor
+    nudge: tuple[Tensor, ...] = ()
 
 
 def orthogonal(s: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(alpha, |s'|^2, |d'|^2), batch shape; the squares are not negative."""
-    return from_products(*stage(dot(s, s), dot(d, d), dot(s, d)))
+    return from_products(*stage(product(s, s), product(d, d), product(s, d)))
 
 
 def from_products(ss: Tensor, dd: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,8 +75,14 @@ def from_products(ss: Tensor, dd: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, T
 def frame(s: Tensor, d: Tensor) -> Frame:
     """The frame from chords; ``s`` must not be zero, as on an orthant."""
     alpha, s_squared, d_squared = orthogonal(s, d)
-    s_length, d_length = s_squared.sqrt(), length(d_squared)
-    return Frame(s, d, alpha, alpha, s_length, d_length, torch.atan2(d_length, s_length))
+    return Frame(s, d, alpha, alpha, *polar(s_squared, s_squared.rsqrt(), d_squared))
+
+
+def polar(s_squared: Tensor, per_s: Tensor, d_squared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(1/|s'|, 1/|d'|, h), with |d'| cut off at eps."""
+    d_squared = d_squared.clamp_min(torch.finfo(d_squared.dtype).eps ** 2)
+    per_d = d_squared.rsqrt()
+    return per_s, per_d, torch.atan2(d_squared * per_d, s_squared * per_s)
 
 
 def frame_with_antipodes(x: Tensor, y: Tensor) -> Frame:
@@ -83,27 +92,40 @@ def frame_with_antipodes(x: Tensor, y: Tensor) -> Frame:
     takes the first axis to -+d/|d|: a unit vector orthogonal to d, without branch or search.
     """
     s, d = y + x, y - x
-    *products, first, second = stage(dot(s, s), dot(d, d), dot(s, d), d[..., 0], d[..., 1])
+    *products, first, second = stage(
+        product(s, s), product(d, d), product(s, d), d[..., 0], d[..., 1]
+    )
     alpha, s_squared, d_squared = from_products(*products)
     antipodal = (s_squared < torch.finfo(d.dtype).eps ** 2).to(d.dtype)
     # |d| = 2 wherever this counts, so that d/2 is a unit vector.
     weight = antipodal * second / (2 + first.abs())
-    amounts = stage(-weight * torch.copysign(torch.ones_like(first), first), antipodal)
-    axes = stage(*torch.eye(2, d.shape[-1], dtype=d.dtype, device=d.device).unbind(0))
+    nudge = (-weight * torch.copysign(torch.ones_like(first), first), antipodal)
+    per_s = (s_squared + antipodal).rsqrt()
+    lengths = polar(s_squared, per_s, d_squared)
+    return Frame(s, d, alpha + 0.5 * weight, alpha, *lengths, nudge)
+
+
+def nudged(v: list[Tensor], amounts: Sequence[Tensor]) -> list[Tensor]:
+    """A vector, as ``numbers`` gives it, with these ``(...)`` added to its first numbers."""
+    if not amounts:
+        return v
+    if len(v) > 1:
+        first, second = amounts
+        return [v[0] + first, v[1] + second, *v[2:]]
+    (s,) = v
+    axes = stage(*torch.eye(len(amounts), s.shape[-1], dtype=s.dtype, device=s.device).unbind(0))
     for amount, axis in zip(amounts, axes, strict=True):
         s = torch.addcmul(s, amount.unsqueeze(-1), axis)
-    d_length = length(d_squared)
-    half = torch.atan2(d_length, root(s_squared))
-    s_length = (s_squared + antipodal).sqrt()
-    return Frame(s, d, alpha + 0.5 * weight, alpha, s_length, d_length, half)
+    return [s]
 
 
 def combine(pair: Frame, *weights: tuple[Tensor, Tensor]) -> list[Tensor]:
     """The vectors a s' + b d' for pairs of weights (a, b) of batch shape."""
-    flat = [w for a, b in weights for w in (a - pair.d_tilt * b, b - pair.s_tilt * a)]
-    flat = [w.unsqueeze(-1) for w in stage(*flat)]
-    pairs = zip(flat[::2], flat[1::2], strict=True)
-    return [torch.addcmul(a * pair.s, b, pair.d) for a, b in pairs]
+    own = [w for a, b in weights for w in (a - pair.d_tilt * b, b - pair.s_tilt * a)]
+    flat = stage(*own, *pair.nudge)
+    count = 2 * len(weights)
+    s, d = nudged(numbers(pair.s), flat[count:]), numbers(pair.d)
+    return [blend(flat[i : i + 2], s, d) for i in range(0, count, 2)]
 
 
 def along(pair: Frame, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,16 +133,16 @@ def along(pair: Frame, t: Tensor) -> tuple[Tensor, Tensor]:
     speed = 2 * pair.half
     phi = (t - 0.5) * speed
     cos, sin = phi.cos(), phi.sin()
-    a, b = cos / pair.s_length, sin / pair.d_length
-    back, forward = -speed * sin / pair.s_length, speed * cos / pair.d_length
-    x_t, u_t = combine(pair, (a, b), (back, forward))
+    there = (cos * pair.per_s, sin * pair.per_d)
+    onward = (-speed * sin * pair.per_s, speed * cos * pair.per_d)
+    x_t, u_t = combine(pair, there, onward)
     return x_t, u_t
 
 
 def departure(pair: Frame) -> Tensor:
     """du_t/dt at t = 0, i.e. log_{x_0}(x_1)."""
     h = pair.half
-    weights = (2 * h * h.sin() / pair.s_length, 2 * h * h.cos() / pair.d_length)
+    weights = (2 * h * h.sin() * pair.per_s, 2 * h * h.cos() * pair.per_d)
     return combine(pair, weights)[0]
 
 
@@ -129,8 +151,8 @@ def reflect(pair: Frame, v: Tensor) -> Tensor:
 
     It maps x_0 to -x_1 and the tangent space at one to that at the other.
     """
-    s, d, tilt = pair.s, pair.d, pair.s_tilt
-    weight = 2 * (dot(s, v) - tilt * dot(d, v)) / pair.s_length.square()
+    (s,), d, tilt = nudged([pair.s], pair.nudge), pair.d, pair.s_tilt
+    weight = 2 * (dot(s, v) - tilt * dot(d, v)) * pair.per_s.square()
     return v - weight.unsqueeze(-1) * s + (weight * tilt).unsqueeze(-1) * d
 
 

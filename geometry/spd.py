@@ -16,11 +16,14 @@ small eigenvalues.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from . import spd_small
+from .jacobi import pays
 from .lengths import expand, root
 from .positive_definite import PositiveDefinite, gaussian
 from .symmetric import (
@@ -124,6 +127,9 @@ class SPD(PositiveDefinite):
         Returns:
             x_t and u_t, (..., n, n).
         """
+        batch = torch.broadcast_shapes(x0.shape[:-2], x1.shape[:-2], t.shape)
+        if pays(self.n, math.prod(batch)):
+            return spd_small.geodesic(x0, x1, t)
         factor = _factor(x0)
         s, log_w = _relative(factor, x0, x1)
         power, velocity = power_slopes(log_w, t)

@@ -70,13 +70,20 @@ def symmetric(a: Tensor) -> Tensor:
     return (a + a.mT) / 2
 
 
+def differentiable_once(x: Tensor) -> Tensor:
+    """``x``, whose gradients cannot be differentiated."""
+    if torch.compiler.is_compiling():  # torch 2.13 does not trace a custom jvp
+        return x
+    y: Tensor = _Once.apply(x)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return y
+
+
 def spectrum(a: Tensor) -> Spectrum:
     """Diagonalise symmetric matrices ``(..., n, n)``."""
     fixed = a.detach()
     values, vectors = torch.linalg.eigh(fixed)
-    if not torch.compiler.is_compiling():  # torch 2.13 does not trace a custom jvp
-        a = _Once.apply(a)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    return Spectrum(values, vectors, vectors.mT @ (a - fixed) @ vectors)
+    change = differentiable_once(a) - fixed
+    return Spectrum(values, vectors, vectors.mT @ change @ vectors)
 
 
 def apply(s: Spectrum, values: Tensor, slopes: Tensor) -> Tensor:
@@ -110,10 +117,18 @@ def power_slopes(log_a: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         t: exponent, (...).
 
     Returns:
-        e^((t-1) mean) sinh(tz)/sinh z, and its derivative in t, both (..., n, n).
+        Those of a^t, and their derivatives in t, both (..., n, n).
     """
-    mean, z = halves(log_a)
-    t = t[..., None, None]
-    ratio, slope = (t * z).sinh() / z.sinh(), (t * z).cosh() * (z / z.sinh())
-    scale = ((t - 1) * mean).exp()
-    return scale * ratio, scale * (mean * ratio + slope)
+    return power_slope(log_a.unsqueeze(-1), log_a.unsqueeze(-2), t[..., None, None])
+
+
+def power_slope(log_a: Tensor, log_b: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """The same for one pair of eigenvalues, in their broadcast shape.
+
+    With a the larger and r = log a - log b: a^(t-1) expm1(-tr)/expm1(-r), in which nothing
+    cancels or overflows, and its derivative in t.
+    """
+    large, r = torch.maximum(log_a, log_b), (log_a - log_b).abs().clamp_min(1e-18)
+    fall = (-t * r).expm1()
+    scale = ((t - 1) * large).exp() / (-r).expm1()
+    return scale * fall, scale * ((large - r) * fall - r)

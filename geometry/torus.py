@@ -25,6 +25,7 @@ from .manifold import Manifold, check_point_shape, check_tangent_shape, random_l
 from .stages import spread
 
 TURN = 2 * math.pi
+PER_TURN = 1 / TURN
 # 2 pi in two parts: the product of the first with a small integer is exact in any dtype.
 HIGH = 6.28125
 LOW = 0.0019353071795864769
@@ -45,14 +46,14 @@ def wrap(x: Tensor) -> Tensor:
         >>> wrap(torch.tensor([-1e-9, 7.0]))
         tensor([0.0000, 0.7168])
     """
-    x = less_turns(x, (x / TURN).floor())
-    x = torch.add(x, x < 0, alpha=TURN)
+    x = less_turns(x, (x * PER_TURN).floor())
+    x = x - x.detach().clamp_max(0)
     return torch.add(x, x >= TURN, alpha=-TURN)
 
 
 def shortest(d: Tensor) -> Tensor:
     """The difference of angles ``d`` modulo 2 pi, in [-pi, pi]."""
-    return less_turns(d, (d / TURN).round())
+    return less_turns(d, (d * PER_TURN).round())
 
 
 @dataclass(frozen=True, repr=False)

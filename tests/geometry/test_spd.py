@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from geometry.geomstats_adapter import GeomstatsManifold, geomstats_module
+from geometry.jacobi import ROUNDS, from_planes, jacobi, pays, to_planes
 from geometry.log_euclidean import SPDLogEuclidean
 from geometry.spd import SPD
+from geometry.spd_small import geodesic
 from geometry.symmetric import spectrum, symmetric
 
 MANIFOLDS = [SPD(3), SPDLogEuclidean(3)]
@@ -60,12 +62,80 @@ def test_first_derivatives_at_equal_eigenvalues(manifold, values):
         transported = manifold.transp(a, b, v)
         return (*manifold.interpolant(a, b, t), u, manifold.expmap(a, v), transported)
 
+    def by_numbers(a, b):
+        return geodesic(symmetric(a), symmetric(b), t)
+
     for y in (x, points(manifold, 1, 4)[0]):
         pair = [z.clone().requires_grad_() for z in (x, y)]
-        assert torch.autograd.gradcheck(maps, pair)
-        assert torch.autograd.gradcheck(
-            maps, pair, check_forward_ad=True, check_backward_ad=False, check_undefined_grad=False
-        )
+        for f in (maps, by_numbers):
+            assert torch.autograd.gradcheck(f, pair)
+            assert torch.autograd.gradcheck(
+                f, pair, check_forward_ad=True, check_backward_ad=False, check_undefined_grad=False
+            )
+
+
+def awkward_matrices(n, dtype):
+    """Graded, with equal and nearly equal eigenvalues, of integers, with zeros: |A| = 1 or 0."""
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randn(4, 2000, n, n, generator=generator, dtype=torch.float64)
+    integers = (2 * noise[1]).round()
+    graded = 1000 ** noise[2].clamp(-2, 2)
+    sparse = noise[3] * (noise[0] > 0)
+    almost_one = torch.eye(n) + 1e-9 * noise[3]
+    zero = torch.zeros(1, n, n, dtype=torch.float64)
+    a = torch.cat([noise[0], integers, graded, sparse, almost_one, zero])
+    a = a + a.mT
+    return (a / a.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-30)).to(dtype)
+
+
+@pytest.mark.parametrize("n", list(ROUNDS))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_jacobi_diagonalises(n, dtype):
+    a = awkward_matrices(n, dtype)
+    values, vectors = jacobi(to_planes(a))
+    w, v = torch.stack(values, -1).double(), from_planes(vectors).double()
+    # 6 rounds of 6 rotations, each of a few roundings that add up like a random walk.
+    limit = 16 * torch.finfo(dtype).eps
+    assert (v * w.unsqueeze(-2) @ v.mT - a.double()).abs().max() < limit
+    assert (v @ v.mT - torch.eye(n)).abs().max() < limit
+
+
+def by_matrices(n):
+    """The interpolant of few matrices, by LAPACK."""
+    assert not pays(n, 8)
+    return SPD(n).interpolant
+
+
+@pytest.mark.parametrize("n", list(ROUNDS))
+def test_geodesics_by_numbers_agree_with_those_by_matrices(n):
+    """Values and gradients; many matrices take the first way by themselves."""
+    x, y = points(SPD(n), 8, 1).requires_grad_(), points(SPD(n), 8, 2).requires_grad_()
+    t = torch.linspace(0, 1, 8, dtype=torch.float64, requires_grad=True)
+    ways = [way(x, y, t) for way in (geodesic, by_matrices(n))]
+    # Chains of about 20 products of matrices of condition up to 1000.
+    close = {"rtol": 1e-9, "atol": 1e-10}
+    grads = []
+    for x_t, u_t in ways:
+        gx, gy, gt = torch.autograd.grad((x_t.sin() + u_t.cos()).sum(), (x, y, t))
+        # An antisymmetric part is no direction in which a point can move.
+        grads.append((symmetric(gx), symmetric(gy), gt))
+    for a, b in zip(ways[0] + grads[0], ways[1] + grads[1], strict=True):
+        assert torch.allclose(a, b, **close)
+    many = [z.detach().repeat(125, *(1,) * (z.ndim - 1)) for z in (x, y, t)]
+    assert torch.equal(SPD(n).interpolant(*many)[0], ways[0][0].detach().repeat(125, 1, 1))
+
+
+@pytest.mark.parametrize("n", [*ROUNDS, 5])
+def test_interpolants_agree_with_exp_and_log(n):
+    m = SPD(n)
+    x, y = points(m, 8, 1), points(m, 8, 2)
+    t = torch.linspace(0, 1, 8, dtype=torch.float64)
+    x_t, u_t = m.interpolant(x, y, t)
+    u = t[:, None, None] * m.logmap(x, y)
+    # Chains of about 20 products of matrices of condition up to 1000.
+    close = {"rtol": 1e-9, "atol": 1e-10}
+    assert torch.allclose(x_t, m.expmap(x, u), **close)
+    assert torch.allclose(u_t, m.transp(x, x_t, m.logmap(x, y)), **close)
 
 
 @each
