@@ -1,4 +1,4 @@
-"""``seqflow proteins``: prepare. Imports torch only when a verb runs."""
+"""``seqflow proteins``: prepare, train, sample, evaluate. Imports torch only when a verb runs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,36 @@ What is refused is said on stderr, one line each, and in a TSV file beside the o
 only if no chain could be taken. Chains of one cluster are never divided between training and
 test: without a table every distinct sequence is its own cluster, so that relatives may be.
 """
+_TRAIN = """\
+examples:
+  seqflow proteins train configs/proteins/base.yaml data.path=chains.safetensors
+  seqflow proteins train configs/proteins/base.yaml training.steps=500 out=runs/mine
+
+Interrupted? Run the same command again: training goes on where it stopped, bit for bit.
+The folder `out` then holds config.yaml and model.safetensors (the model), training.png (its
+curves), parts/ (the chains learned, those it was judged by and those kept for tests) and
+training_state.safetensors (to go on from; delete it when done).
+"""
+_SAMPLE = """\
+examples:
+  seqflow proteins sample --length 64-100 --num 8 --steps 20 --seed 0 --out samples
+  seqflow proteins sample --model runs/proteins/base --length 80 --format cif --out samples
+
+Writes a structure file each, metrics.csv, ramachandran.png, distance_maps.png and
+backbones.html (open it in a browser; it needs no network), and a summary to stdout. The same
+seed gives the same backbones, whatever the batch size.
+"""
+_EVALUATE = """\
+examples:
+  seqflow proteins evaluate samples
+  seqflow proteins evaluate samples --reference runs/proteins/base/parts/test.safetensors
+  seqflow proteins evaluate samples --training runs/proteins/base/parts/train.safetensors
+  seqflow proteins evaluate mine.pdb --pictures pictures
+
+Reads PDB and mmCIF files, folders of them, and files of `prepare`. `plausible` is the share of
+chains whose bonds, angles, shape and secondary structure are all within the limits of real
+ones; it says nothing of sequences, and is no designability.
+"""
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +56,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     _add_prepare(
         verbs.add_parser("prepare", help="read structures into one file", epilog=_PREPARE)
     )
+    _add_train(verbs.add_parser("train", help="train a generator", epilog=_TRAIN))
+    _add_sample(verbs.add_parser("sample", help="make backbones", epilog=_SAMPLE))
+    _add_evaluate(verbs.add_parser("evaluate", help="judge backbones", epilog=_EVALUATE))
 
 
 def _add_prepare(verb: argparse.ArgumentParser) -> None:
@@ -45,6 +78,39 @@ def _add_prepare(verb: argparse.ArgumentParser) -> None:
     add("--cluster-key", metavar="KEY", help="array of clusters in .npz files (default: cluster)")
     add("--pdb-model", type=int, default=1, metavar="N", help="of NMR files (default: 1)")
     verb.set_defaults(handler=run_prepare)
+
+
+def _add_train(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("config", type=Path, metavar="CONFIG.yaml", help="what to train, and how")
+    verb.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="replace a setting, as in out=runs/mine"
+    )
+    verb.add_argument("--device", default="auto", help="auto (default), cpu, cuda, ...")
+    verb.set_defaults(handler=run_train)
+
+
+def _add_sample(verb: argparse.ArgumentParser) -> None:
+    add = verb.add_argument
+    add("--model", help="folder of a model, or a bundled one by name (default: backbones)")
+    add("--num", type=int, default=8, help="how many backbones (default: 8)")
+    add("--length", metavar="L|A-B", help="residues (default: as trained)")
+    add("--steps", type=int, help="of the sampler, a prediction each (default: 50)")
+    add("--seed", type=int, default=0, help="(default: 0)")
+    add("--batch-size", type=int, default=16, help="backbones at once (default: 16)")
+    add("--device", default="auto", help="auto (default), cpu, cuda, ...")
+    add("--format", choices=("pdb", "cif"), default="pdb", help="of structures (default: pdb)")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    verb.set_defaults(handler=run_sample)
+
+
+def _add_evaluate(verb: argparse.ArgumentParser) -> None:
+    add = verb.add_argument
+    add("paths", nargs="+", type=Path, metavar="FILE|DIR", help="structures, or files of chains")
+    add("--reference", nargs="+", type=Path, metavar="FILE|DIR", help="real ones, to see beside")
+    add("--training", nargs="+", type=Path, metavar="FILE|DIR", help="find the nearest of these")
+    add("--pictures", type=Path, metavar="DIR", help="also write pictures and the page")
+    add("--out", type=Path, metavar="FILE", help="CSV of every chain (summary to stdout)")
+    verb.set_defaults(handler=run_evaluate)
 
 
 def run_prepare(options: argparse.Namespace) -> None:
@@ -81,6 +147,85 @@ def run_prepare(options: argparse.Namespace) -> None:
         f"left out {len(result.refused)} refused and {len(result.duplicates)} of known "
         f"sequence: {table}"
     )
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """Train a generator."""
+    from seqflow.settings import load_settings
+
+    from .settings import GeneratorSettings
+    from .training import train_generator
+
+    settings = load_settings(GeneratorSettings, options.config, options.overrides)
+    train_generator(settings, device=options.device)
+    _say(f"wrote {settings.out}; try: seqflow proteins sample --model {settings.out} --out DIR")
+
+
+def run_sample(options: argparse.Namespace) -> None:
+    """Make backbones."""
+    from .evaluation import ca_traces, format_summary, measure_backbone, summarise
+    from .generation import DEFAULT_STEPS, draw_lengths, generate
+    from .lengths import parse_lengths
+    from .models import DEFAULT_GENERATOR, load_generator
+    from .report import make_folder, write_report
+    from .writing import write_structure
+
+    generator = load_generator(options.model or DEFAULT_GENERATOR)
+    lengths = draw_lengths(
+        parse_lengths(options.length or generator.spec.length), options.num, options.seed
+    )
+    make_folder(options.out)
+    backbones = generate(
+        generator,
+        lengths,
+        steps=DEFAULT_STEPS if options.steps is None else options.steps,
+        seed=options.seed,
+        batch_size=options.batch_size,
+        device=options.device,
+        progress=True,
+    )
+    for one in backbones:
+        write_structure(options.out / f"{one.name}.{options.format}", one)
+    rows = [measure_backbone(one) for one in backbones]
+    write_report(options.out, backbones, rows)
+    print(format_summary({"samples": summarise(rows, ca_traces(backbones))}))  # noqa: T201  # the result
+    _say(f"wrote {options.num} backbones to {options.out}; see {options.out / 'backbones.html'}")
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    """Judge backbones."""
+    from seqflow.files import check_writable
+
+    from .evaluation import (
+        ca_traces,
+        format_summary,
+        measure_backbone,
+        read_backbones,
+        summarise,
+        write_rows,
+    )
+    from .report import write_report
+
+    if options.out:
+        check_writable(options.out)
+    sets = {"given": options.paths, "reference": options.reference, "training": options.training}
+    read = {name: read_backbones(paths) for name, paths in sets.items() if paths}
+    for _, refused in read.values():
+        for each in refused:
+            _say(f"refused: {each}")
+    training = ca_traces(read.pop("training")[0]) if options.training else []
+    rows = {
+        name: [measure_backbone(one, training) for one in backbones]
+        for name, (backbones, _) in read.items()
+    }
+    summaries = {name: summarise(rows[name], ca_traces(read[name][0])) for name in rows}
+    if options.out:
+        write_rows(options.out, rows["given"])
+        _say(f"wrote {options.out}")
+    if options.pictures:
+        write_report(options.pictures, read["given"][0], rows["given"])
+        _say(f"wrote pictures to {options.pictures}")
+    print(format_summary(summaries))  # noqa: T201  # the result
 
 
 def _say(message: str) -> None:

@@ -14,6 +14,7 @@ schedule                                kappa_t                                 
 ======================================  ======================================  ==============
 :class:`LinearSchedule`                 t
 :class:`PolynomialSchedule`             t^p
+:class:`ExponentialSchedule`            (1 - e^{-ct})/(1 - e^{-c})
 :class:`CosineSchedule`                 sin^2(pi t/2)                           masks
 :class:`KineticOptimalSchedule`         1 - sin^2((1 - t) W)/sin^2 W            p_0 = cos^2 W
 ======================================  ======================================  ==============
@@ -120,6 +121,48 @@ class PolynomialSchedule:
     def inverse(self, kappa: Tensor) -> Tensor:
         """kappa^(1/p)."""
         return kappa ** (1 / self.power)
+
+
+@dataclass(frozen=True)
+class ExponentialSchedule:
+    """kappa_t = (1 - e^{-ct})/(1 - e^{-c}), early: what is left shrinks at the rate c.
+
+    Normalised, so that it ends at the datum. FrameDiff's successors sample rotations with
+    c = 10 after training with the linear schedule ("inference annealing", Bose et al. 2024).
+
+    Attributes:
+        rate: c.
+
+    Raises:
+        ValueError: unless 0 < c <= 50, beyond which float32 cannot tell kappa from 1.
+
+    Example:
+        >>> ExponentialSchedule(10.0).survival(torch.tensor([0.0, 0.1, 1.0]))
+        tensor([1.0000, 0.3679, 0.0000])
+    """
+
+    rate: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 50:
+            raise ValueError(f"expected a rate above 0 and up to 50, got {self.rate}")
+
+    def kappa(self, t: Tensor) -> Tensor:
+        """expm1(-ct)/expm1(-c)."""
+        return torch.expm1(-self.rate * t) / math.expm1(-self.rate)
+
+    def survival(self, t: Tensor) -> Tensor:
+        """e^{-ct} expm1(-c (1 - t))/expm1(-c)."""
+        left = torch.expm1(-self.rate * (1 - t)) / math.expm1(-self.rate)
+        return (-self.rate * t).exp() * left
+
+    def derivative(self, t: Tensor) -> Tensor:
+        """c e^{-ct}/(1 - e^{-c})."""
+        return -self.rate / math.expm1(-self.rate) * (-self.rate * t).exp()
+
+    def inverse(self, kappa: Tensor) -> Tensor:
+        """-log1p(kappa expm1(-c))/c."""
+        return -torch.log1p(kappa * math.expm1(-self.rate)) / self.rate
 
 
 @dataclass(frozen=True)

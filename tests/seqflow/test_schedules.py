@@ -7,6 +7,7 @@ import torch
 
 from seqflow.schedules import (
     CosineSchedule,
+    ExponentialSchedule,
     KineticOptimalSchedule,
     LinearSchedule,
     PolynomialSchedule,
@@ -17,6 +18,7 @@ from seqflow.schedules import (
 
 SCHEDULES = [LinearSchedule(), PolynomialSchedule(1.0), PolynomialSchedule(2.5), CosineSchedule()]
 SCHEDULES += [KineticOptimalSchedule(p) for p in (0.0, 0.05, 0.25, 0.9)]
+SCHEDULES += [ExponentialSchedule(c) for c in (0.1, 3.0, 10.0)]
 
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -119,3 +121,6 @@ def test_bad_parameters():
     for p_0 in (-0.1, 1.0):
         with pytest.raises(ValueError, match=r"p_0 in \[0, 1\), got"):
             KineticOptimalSchedule(p_0)
+    for rate in (0.0, 51.0):
+        with pytest.raises(ValueError, match="rate above 0 and up to 50, got"):
+            ExponentialSchedule(rate)
