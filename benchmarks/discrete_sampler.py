@@ -30,8 +30,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seqflow.discrete import MaskedFlow, UniformFlow
-from seqflow.lazy_logits import LazyHead
+from seqflow.discrete import LazyHead, MaskedFlow, UniformFlow
 from seqflow.sampling import Sampler, time_grid
 
 CASES = [(64, 500, 4, 20), (64, 500, 4, 100), (2, 1024, 32000, 4), (2, 1024, 32000, 128)]

@@ -11,6 +11,9 @@ Rows are kept in a JSON file beside the table, and a later call adds those that 
     python benchmarks/dna_table.py --files ctcf=ctcf.fa.gz pu1=pu1.fa.gz \
         --train chr2 chr4 ... --test chr1 --oracle ctcf-pu1-oracle \
         --generators dirichlet=ctcf-pu1 linear=runs/... --guidance 0 1 2 3 --num 2000
+
+Other ways to steer are other rows, by a call of their own with another name of the generator:
+``--generators "uniform, kernel=runs/..." --combine kernel``.
 """
 
 from __future__ import annotations
@@ -28,16 +31,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dna.cli import COMBINE, GUIDE_FORM, read_steering
 from dna.composition import kmer_distance
 from dna.datasets import labels_of, read_records, select
-from dna.generation import Steering, generate
+from dna.generation import generate
 from dna.judge import Judge, format_table, load_judge, with_references
 from dna.likelihood import BOUNDED, bits_of, bits_per_base
 from dna.markov import fit_markov
-from dna.models import Generator, load_classifier, load_generator
+from dna.models import Generator, load_generator
 from dna.plots import FrontierPoint, plot_frontier
 from dna.positional import fit_positional
 from dna.settings import DataSettings, TableSettings
+from dna.steering import ByPredictions, Steering
 from seqflow.files import replacing
 
 Row = dict[str, float]
@@ -147,11 +152,12 @@ class Section:
         """One row for each strength; a guide after a comma: ``name=folder,guide``."""
         folder, _, guide = folder.partition(",")
         model = load_generator(folder)
-        classifier = load_classifier(guide) if guide else None
         for strength in self.options.guidance:
             if guide and strength == 0:  # the same samples as without the guide
                 continue
-            steering = Steering(strength, guide=classifier)
+            steering = read_steering(
+                strength, self.options.combine, guide, self.options.guide_form
+            )
             draw = functools.partial(
                 generate,
                 model,
@@ -163,11 +169,15 @@ class Section:
                 batch_size=self.options.batch_size,
                 progress=True,
             )
-            bits = functools.partial(self.bound, model, steering)
-            bounded = model.spec.method in BOUNDED and not guide
-            self.add(f"{name}, guidance {strength:g}", draw, bits if bounded else None)
+            self.add(f"{name}, guidance {strength:g}", draw, self.bits(model, steering))
 
-    def bound(self, model: Generator, steering: Steering, test: Tensor) -> float:
+    def bits(self, model: Generator, steering: Steering) -> Callable[[Tensor], float] | None:
+        """What test sequences cost a base, for the methods and steerings with a bound."""
+        if model.spec.method not in BOUNDED or not isinstance(steering, ByPredictions):
+            return None
+        return functools.partial(self.bound, model, steering)
+
+    def bound(self, model: Generator, steering: ByPredictions, test: Tensor) -> float:
         """Bits per base of test sequences."""
         return bits_per_base(
             model,
@@ -237,6 +247,8 @@ def parse() -> argparse.Namespace:
     add("--test", nargs="+", required=True, help="groups of the reference")
     add("--oracle", required=True)
     add("--generators", nargs="+", default=[], metavar="NAME=MODEL[,GUIDE]")
+    add("--combine", choices=COMBINE, help="as in seqflow dna sample, for these generators")
+    add("--guide-form", choices=GUIDE_FORM, help="idem, where they have a guide")
     add("--guidance", nargs="+", type=float, default=[0.0, 1.0, 2.0, 3.0, 4.0, 8.0])
     add("--num", type=int, default=2000)
     add("--steps", type=int, default=50)

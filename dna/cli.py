@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from .steering import Steering
+
+COMBINE = ("log", "linear", "kernel")
+GUIDE_FORM = ("gradient", "exact")
 _TRAIN = """\
 examples:
   seqflow dna train configs/dna/ctcf_pu1.yaml data.files.ctcf=ctcf.fa.gz data.files.pu1=pu1.fa.gz
@@ -27,9 +33,20 @@ _SAMPLE = """\
 examples:
   seqflow dna sample --label ctcf --guidance 3 --num 200 --seed 0 --out out.fasta
   seqflow dna sample --label pu1 --guide ctcf-pu1-guide --guidance 3 --out out.fasta
+  seqflow dna sample --model runs/dna/ctcf-pu1-uniform --label ctcf --guidance 3 --combine kernel
   seqflow dna sample --num 10                      no class, to stdout
   seqflow dna sample --model runs/dna/splice --label donor --steps 40 --num 5
   seqflow dna sample --label ctcf --template ....CCACCAGGGGGCGC....
+
+Ways to steer, all as strong as --guidance says:
+  --combine log            multiplies powers of the probabilities with and without the class
+  --combine linear         adds multiples of them, and cuts negative ones off
+  --combine kernel         log, but of the law of a whole step, in which a base may also stay:
+                           for methods whose states are bases: masked, uniform, metric
+  --guide MODEL            follows the gradient of a classifier of noisy states
+  --guide MODEL --guide-form exact
+                           asks it for each of the four bases where one is about to jump: dearer,
+                           and no approximation; for masked, uniform and metric
 
 In a template, letters are held and . or N is free; its length is that of the sequences.
 Guidance 1 samples the class as it is in the data; more makes sequences more typical of the
@@ -83,8 +100,9 @@ def _add_sample(verb: argparse.ArgumentParser) -> None:
     add("--template", help="bases to hold, . or N where free: ACGT....NNNN (default: none)")
     add("--label", help="class to steer towards (default: none)")
     add("--guidance", type=float, help="strength of the steering (default: 1)")
-    add("--combine", choices=("log", "linear"), help="rule of guidance (default: log)")
-    add("--guide", help="steer by the gradient of this noisy classifier instead")
+    add("--combine", choices=COMBINE, help="what guidance mixes, see below (default: log)")
+    add("--guide", metavar="MODEL", help="steer by this classifier of noisy states instead")
+    add("--guide-form", choices=GUIDE_FORM, help="how, see below (default: gradient)")
     add("--steps", type=int, help="of the sampler (default: 50; autoregressive: the length)")
     add("--seed", type=int, default=0, help="(default: 0)")
     add("--batch-size", type=int, default=64, help="sequences at once (default: 64)")
@@ -145,25 +163,16 @@ def run_oracle(options: argparse.Namespace) -> None:
 def run_sample(options: argparse.Namespace) -> None:
     """Make sequences."""
     from seqflow.files import check_writable
-    from seqflow.guidance import linear, log_linear
 
     from .fasta import write_fasta
-    from .generation import Steering, generate
-    from .models import DEFAULT_GENERATOR, load_classifier, load_generator
+    from .generation import generate
+    from .models import DEFAULT_GENERATOR, load_generator
 
     check_writable(options.out)
-    for option in ("guidance", "combine", "guide"):
-        if options.label is None and getattr(options, option) is not None:
-            raise ValueError(f"--{option} steers towards a class: say which with --label")
-    if options.combine and options.guide:
-        raise ValueError("--combine is a rule of guidance without --guide: give one of them")
+    _check_steering(options)
     guidance = 1.0 if options.guidance is None else options.guidance
+    steering = read_steering(guidance, options.combine, options.guide, options.guide_form)
     generator = load_generator(options.model or DEFAULT_GENERATOR)
-    steering = Steering(
-        guidance,
-        linear if options.combine == "linear" else log_linear,
-        load_classifier(options.guide) if options.guide else None,
-    )
     tokens = generate(
         generator,
         options.label,
@@ -186,6 +195,38 @@ def run_sample(options: argparse.Namespace) -> None:
     write_fasta(options.out, tokens, headers)
     if options.out != "-":
         _say(f"wrote {options.num} sequences to {options.out}")
+
+
+def _check_steering(options: argparse.Namespace) -> None:
+    """Refuse options of steering that have no effect."""
+    for option in ("guidance", "combine", "guide", "guide_form"):
+        if options.label is None and getattr(options, option) is not None:
+            name = option.replace("_", "-")
+            raise ValueError(f"--{name} steers towards a class: say which with --label")
+    if options.combine and options.guide:
+        raise ValueError("--combine is a rule of guidance without --guide: give one of them")
+    if options.guide_form and not options.guide:
+        raise ValueError("--guide-form is a way to use a classifier: name one with --guide")
+
+
+def read_steering(
+    strength: float, combine: str | None, guide: str | None, guide_form: str | None = None
+) -> Steering:
+    """The steering that the words of the command line mean; None for their defaults."""
+    from seqflow.guidance import linear, log_linear
+
+    from .models import load_classifier
+    from .steering import ByGradient, ByJumps, ByKernels, ByPredictions
+
+    if guide:
+        forms = {"gradient": ByGradient, "exact": ByJumps}
+        return forms[guide_form or "gradient"](strength, load_classifier(guide))
+    mixing: dict[str, Steering] = {
+        "log": ByPredictions(strength, log_linear),
+        "linear": ByPredictions(strength, linear),
+        "kernel": ByKernels(strength),
+    }
+    return mixing[combine or "log"]
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

@@ -17,11 +17,12 @@ from seqflow.files import replacing
 
 from .composition import base_counts
 from .fasta import write_fasta
-from .generation import Steering, generate
+from .generation import generate
 from .judge import Judge, format_table, load_judge
 from .models import DEFAULT_GENERATOR, DEFAULT_ORACLE, Generator, load_generator
 from .motif_scan import aligned_hits
 from .plots import FrontierPoint, plot_frontier, plot_logos
+from .steering import ByPredictions
 
 STRENGTHS = (0.0, 1.0, 3.0)
 MOTIF_OF = {"ctcf": "CTCF", "pu1": "PU1"}
@@ -66,7 +67,7 @@ def _one_class(
             generator,
             label,
             options.num,
-            steering=Steering(strength),
+            steering=ByPredictions(strength),
             steps=options.steps,
             seed=options.seed,
             progress=True,

@@ -2,8 +2,8 @@
 
 Masked, uniform and metric flow have a variational bound, autoregression its exact likelihood,
 so their numbers compare with each other and, being upper bounds, with that of a Markov chain:
-below it, the generator knows more. Of uniform bases it would be 2. Dirichlet and linear flow
-have no bound here: their states are points, not bases.
+below it, the generator knows more. Of uniform bases it would be 2. Dirichlet, linear and Fisher
+flow have no bound here: their states are points, not bases.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from seqflow.devices import find_device
 from seqflow.guidance import NO_LABEL
 from seqflow.likelihood import Bound, Bounded, variational_bound
 
-from .generation import Steering
 from .models import Generator
 from .sequences import check_tokens
+from .steering import ByPredictions, Steered
 
 BOUNDED = ("masked", "uniform", "metric", "autoregressive")
 """The methods whose likelihood can be bounded."""
@@ -30,7 +30,7 @@ def bits_per_base(
     tokens: Tensor,
     label: str | None,
     *,
-    steering: Steering | None = None,
+    steering: ByPredictions | None = None,
     num_draws: int = 16,
     seed: int = 0,
     batch_size: int = 64,
@@ -65,14 +65,13 @@ def bits_per_base(
         )
     number = NO_LABEL if label is None else generator.label_id(label)
     place = find_device(device)
-    generator.network.to(place)
-    predictor = (
-        generator.network if label is None else (steering or Steering()).predictor(generator)
-    )
-    process: Bounded = generator.process  # type: ignore[assignment]  # by its method
+    steered = Steered(generator.process, generator.network.to(place))
+    if label is not None:
+        steered = (steering or ByPredictions(1.0)).steer(generator, place)
+    process: Bounded = steered.process  # type: ignore[assignment]  # by its method
     return variational_bound(
         process,
-        predictor,
+        steered.predictor,
         tokens.to(place),
         condition=torch.full((len(tokens),), number, device=place),
         num_draws=num_draws,

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from seqflow.dirichlet import DirichletFlow
-from seqflow.discrete import MaskedFlow, UniformFlow
-from seqflow.metric_path import MetricFlow
+from seqflow.discrete import MaskedFlow, MetricFlow, UniformFlow, transition_transversion
+from seqflow.fisher import FisherFlow
 from seqflow.process import CategoricalProcess
 from seqflow.schedules import CosineSchedule, KineticOptimalSchedule, LinearSchedule, Schedule
 from seqflow.simplex import LinearFlow
-from seqflow.token_distances import transition_transversion
 
 from .sequences import ALPHABET
 from .settings import PathSettings, complete_path
@@ -49,6 +48,7 @@ def _schedule(path: Any, p_0: float) -> Schedule:
 _BUILDERS: dict[str, Callable[[Any], CategoricalProcess]] = {
     "dirichlet": lambda _: DirichletFlow(K),
     "linear": lambda _: LinearFlow(K),
+    "fisher": lambda _: FisherFlow(K),
     "masked": lambda path: MaskedFlow(K, _schedule(path, 0.0)),
     "uniform": lambda path: UniformFlow(K, _schedule(path, 1 / K)),
     "metric": _metric,

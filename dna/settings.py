@@ -11,8 +11,8 @@ from pydantic import Field, PositiveInt, model_validator
 from seqflow.settings import Settings
 from seqflow.training import TrainingSettings
 
-Method = Literal["dirichlet", "linear", "masked", "uniform", "metric", "autoregressive"]
-Noise = Literal["none", "dirichlet", "linear", "masked", "uniform", "metric"]
+Method = Literal["dirichlet", "linear", "fisher", "masked", "uniform", "metric", "autoregressive"]
+Noise = Literal["none", "dirichlet", "linear", "fisher", "masked", "uniform", "metric"]
 ScheduleName = Literal["linear", "cosine", "kinetic"]
 
 

@@ -38,7 +38,7 @@ from geometry.simplex import Simplex, square_root
 
 from .categorical import cross_entropy, probabilities
 from .process import expand_time, reaches_data
-from .schedules import LinearSchedule, Schedule, hazard, next_time
+from .schedules import LinearSchedule, Schedule, check_schedule, hazard, next_time
 from .simplex_state import check_state, land, tilt_logits, vertices
 
 
@@ -55,7 +55,7 @@ class FisherFlow:
         schedule: kappa.
 
     Raises:
-        ValueError: if there are fewer than two classes.
+        ValueError: for fewer than two classes, or a schedule that does not run from 0 to 1.
 
     Example:
         >>> process = FisherFlow(3)
@@ -70,6 +70,7 @@ class FisherFlow:
     def __post_init__(self) -> None:
         if self.num_classes < 2:
             raise ValueError(f"expected num_classes of at least 2, got {self.num_classes}")
+        check_schedule(self.schedule)
 
     @property
     def manifold(self) -> Simplex:
@@ -175,6 +176,11 @@ class FisherFlow:
     def decode(self, x_1: Tensor) -> Tensor:
         """The token of the nearest vertex, ``(batch, length)``."""
         return x_1.argmax(-1)
+
+    def relax(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """The state itself, a point of the simplex."""
+        del t
+        return x_t
 
     def tilt(self, prediction: Tensor, gradient: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """Classifier guidance: logits of p' = p + S/2 q (g - <g>_q), on the simplex.

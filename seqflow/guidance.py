@@ -13,7 +13,7 @@ Classifier guidance (Dhariwal & Nichol 2021): h = w log p(y | x_t) of a classifi
 on noisy states; its gradient in x_t tilts the prediction, in the way that the process knows.
 A state of tokens is relaxed to one-hot vectors, where a classifier that sees it through the
 process's evidence, as `NoisyClassifier` does, has a gradient: the Taylor form, one backward
-pass. Forms that need to know the step are in `seqflow.token_guidance`.
+pass. Forms that need to know the step are in `seqflow.discrete.guidance`.
 Nothing here knows which process it steers.
 """
 

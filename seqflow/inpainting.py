@@ -32,6 +32,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .simplex_state import vertices
 from .wrapping import Wrapping
 
 FREE = -1
@@ -128,6 +129,13 @@ class Inpainting(Wrapping):
         running: Tensor = self.process.evidence(x_t, t)
         certain = self.process.evidence(x_t, torch.ones_like(t))
         return torch.where(self._held(running), certain, running)
+
+    def log_kernel(self, x_t: Tensor, prediction: Tensor, t: Tensor, dt: Tensor) -> Tensor:
+        """Log of the law of ``step``, for states of tokens: held positions stay."""
+        running: Tensor = self.process.log_kernel(x_t, prediction, t, dt)
+        staying = vertices(x_t, running.shape[-1], running.dtype)
+        staying = staying.clamp_min(torch.finfo(running.dtype).tiny).log()
+        return torch.where(self._held(running), staying, running)
 
     def _hold(self, x_t: Tensor, one: Tensor) -> Tensor:
         """The state with held positions put where they are at t = 1, a tensor of ones."""

@@ -7,9 +7,10 @@ x_1. The end is a function of the path, so the data processing inequality gives
 
 where l, the rate at which the two part, is ``path_kl`` of the process. Both sides are equal
 for the exact posterior if the past of a path tells nothing of x_1 beyond its present: for
-masks, and for uniform noise where noising is reversed. Where a token that has jumped looks
-like one that has not, the bound keeps a gap. It is a property of the predictor in continuous
-time, whatever the number of sampling steps.
+`MaskedFlow`, and for `UniformFlow` with its default `ReversedNoising`. Elsewhere, with
+`JumpRates` of visible noise as in `PriorFlow`, or `MetricFlow`, a token that has jumped looks
+like one that has not, and the bound keeps a gap even then. It is a property of the predictor
+in continuous time, whatever the number of sampling steps.
 
 The integral is estimated by Monte Carlo without bias, by two opposite times in each of D/2
 strata of each sequence, and the v of N sequences in N strata::

@@ -14,8 +14,8 @@ from dna.settings import PathSettings
 from seqflow.cli import main
 
 LENGTH = 24
-METHODS = ["dirichlet", "linear", "masked", "uniform", "metric", "autoregressive"]
-BOUNDED = METHODS[2:]
+METHODS = ["dirichlet", "linear", "fisher", "masked", "uniform", "metric", "autoregressive"]
+BOUNDED, TOKENS = METHODS[3:], METHODS[3:6]
 CONFIG = """\
 data:
   files: {a: A, b: B}
@@ -116,15 +116,17 @@ def test_what_a_base_costs(models, files, tmp_path, capsys, method):
     assert 1.5 < float(cells["bits"]) < 3.5
 
 
-@pytest.mark.parametrize("method", ["masked", "uniform", "metric"])
-def test_guides_of_token_states(models, files, tmp_path, method):
+@pytest.mark.parametrize("method", ["fisher", "masked", "uniform", "metric"])
+def test_guides_by_their_gradient(models, files, tmp_path, method):
     command = ["dna", "oracle", config(files, tmp_path, "guide"), f"noise={method}"]
     assert main([*command, "training.steps=1"]) == 0
     words = ["--label", "a", "--guidance", 3, "--guide", tmp_path / "guide", "--num", 5]
     for template in ([], ["--template", "AC" + "." * 22]):
-        out = tmp_path / "out.fasta"
-        assert sample(models, out, *words, *template, method=method) == 0
-        assert read_fasta(out).tokens.shape == (5, LENGTH)
+        for form in ("gradient", "exact") if method in TOKENS else ("gradient",):
+            out = tmp_path / f"{form}.fasta"
+            command = [*words, "--guide-form", form, *template]
+            assert sample(models, out, *command, method=method) == 0
+            assert read_fasta(out).tokens.shape == (5, LENGTH)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +172,22 @@ def test_compressed_output(models, tmp_path):
     assert gzip.decompress((tmp_path / "out.fa.gz").read_bytes()).startswith(b">any-0-0")
 
 
-@pytest.mark.parametrize("words", [(), ("--combine", "linear"), ("--guide", "GUIDE")])
+@pytest.mark.parametrize(
+    "words", [(), ("--combine", "linear"), ("--combine", "log"), ("--guide", "GUIDE")]
+)
 def test_ways_of_guidance(models, tmp_path, words):
     words = [str(models / "guide") if word == "GUIDE" else word for word in words]
     out = tmp_path / "out.fasta"
     assert sample(models, out, "--label", "a", "--guidance", 2, "--num", 3, *words) == 0
     assert len(read_fasta(out)) == 3
+
+
+@pytest.mark.parametrize("method", TOKENS)
+def test_kernels_are_mixed_around_a_template(models, tmp_path, method):
+    out = tmp_path / "out.fasta"
+    words = ("--combine", "kernel", "--guidance", 3, "--num", 20, "--template", "AC" + "." * 22)
+    assert sample(models, out, "--label", "a", *words, method=method) == 0
+    assert (read_fasta(out).tokens[:, :2] == torch.arange(2)).all()
 
 
 def test_evaluate_says_what_the_samples_are_worth(models, files, tmp_path, capsys):
@@ -313,13 +325,22 @@ class TestBadInput:
             (["--label", "a", "--guidance", "1e300"], "expected a guidance between"),
             (["--guidance", "3"], "--guidance steers towards a class: say which with --label"),
             (["--guide", "x"], "--guide steers towards a class: say which with --label"),
+            (["--guide-form", "exact"], "--guide-form steers towards a class: say which"),
+            (["--label", "a", "--guide-form", "exact"], "name one with --guide"),
+            (["--label", "a", "--guide", "x", "--combine", "log"], "without --guide: give one"),
+            (["--label", "a", "--combine", "kernel"], "dirichlet has no law of a step to mix"),
+            (
+                ["--label", "a", "--guide", "GUIDE", "--guide-form", "exact"],
+                "dirichlet has no jumps to try; follow the gradient",
+            ),
             (["--seed", "-1"], "expected a seed of at least 0, got -1"),
             (["--device", "cpu:3"], "no device 'cpu:3' here"),
             (["--device", "abacus"], "unknown device 'abacus'"),
         ],
     )
     def test_bad_options(self, models, tmp_path, capsys, words, message):
-        words = [str(models / "dirichlet") if word == "GENERATOR" else word for word in words]
+        names = {"GENERATOR": "dirichlet", "GUIDE": "guide"}
+        words = [str(models / names[word]) if word in names else word for word in words]
         out = tmp_path / "out.fasta"
         command = ["dna", "sample", "--model", models / "dirichlet", "--out", out, *words]
         assert message in fails(capsys, *command)
@@ -347,7 +368,7 @@ class TestBadInput:
         )  # fmt: skip
         assert "the guide was trained with path.schedule cosine, the generator with linear" in line
 
-    @pytest.mark.parametrize("method", ["dirichlet", "linear"])
+    @pytest.mark.parametrize("method", ["dirichlet", "linear", "fisher"])
     def test_methods_without_a_bound(self, models, files, capsys, method):
         command = ["dna", "evaluate", f"a={files}/a.fasta.gz", "--model", models / "oracle"]
         line = fails(capsys, *command, "--likelihood", models / method)

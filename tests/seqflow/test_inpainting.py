@@ -9,15 +9,15 @@ import torch
 from seqflow.autoregressive import Autoregression
 from seqflow.denoiser import CausalPredictor, EvidenceDenoiser
 from seqflow.dirichlet import DirichletFlow
-from seqflow.discrete import MaskedFlow, UniformFlow
+from seqflow.discrete import MaskedFlow, MetricFlow, UniformFlow
 from seqflow.fisher import FisherFlow
 from seqflow.guidance import ClassifierFreeGuidance
 from seqflow.inpainting import FREE, Inpainting
-from seqflow.metric_path import MetricFlow
 from seqflow.networks import ConvolutionalNetwork
 from seqflow.sampling import Sampler, time_grid
 from seqflow.schedules import KineticOptimalSchedule
 from seqflow.simplex import LinearFlow
+from seqflow.simplex_state import vertices
 
 K, LENGTH = 3, 3
 NEAR = ((0.0, 0.5, 1.0), (0.5, 0.0, 1.0), (1.0, 1.0, 0.0))
@@ -31,6 +31,7 @@ PROCESSES = [
 ]
 SIGNIFICANCE = 1e-3  # seeds are fixed; a true hypothesis fails one seed in a thousand
 TEMPLATE = (FREE, 2, FREE)
+TOKENS = PROCESSES[3:]
 
 every_process = pytest.mark.parametrize("process", PROCESSES, ids=repr)
 with_autoregression = pytest.mark.parametrize("process", [*PROCESSES, Autoregression(K)], ids=repr)
@@ -219,6 +220,21 @@ def test_held_positions_are_certain_at_every_time(process, t, dtype):
     torch.testing.assert_close(evidence[:, ::2], process.evidence(x_t, time)[:, ::2])
     clean, _ = held.corrupt(x_1, torch.ones(4))
     assert torch.equal(held.decode(clean), torch.tensor([[0, 2, 0]] * 4))
+
+
+@pytest.mark.parametrize("process", TOKENS, ids=repr)
+def test_the_law_of_a_step_holds_too(process):
+    """Which guidance of kernels draws from, in place of ``step``."""
+    held, t = Inpainting(process, TEMPLATE), torch.full((2,), 0.4)
+    x_t, _ = held.corrupt(torch.zeros(2, LENGTH, dtype=torch.int64), t, generator=seeded())
+    logits = torch.randn(2, LENGTH, K, generator=seeded(1))
+    kernel, own = (each.log_kernel(x_t, logits, t, t / 2) for each in (held, process))
+    assert kernel.isfinite().all()
+    assert torch.equal(kernel[:, ::2], own[:, ::2])
+    # The others keep the smallest normal number, so that logarithms can be mixed.
+    assert torch.equal(
+        kernel[:, 1].exp().round(decimals=30), vertices(x_t, own.shape[-1], own.dtype)[:, 1]
+    )
 
 
 @with_autoregression

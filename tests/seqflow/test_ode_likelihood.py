@@ -117,7 +117,7 @@ def test_connection_in_closed_form_is_that_of_the_transport(manifold):
 @pytest.mark.parametrize("law", ["rademacher", "gaussian"])
 @every_manifold
 def test_hutchinson_s_mean_is_the_exact_divergence(manifold, law):
-    x, num = points(manifold, 3), 4000
+    x, num = points(manifold, 3), 1000
     field = at(random_network(manifold), 0.3)
     n = len(tangent_frame(manifold, x)[0])
     probes = HutchinsonDivergence(1, law).probes(3 * num, n, x, seeded(1))
@@ -137,9 +137,10 @@ def test_divergence_integrates_to_zero(manifold):
     assert (weight * div).sum().abs() < 1e-5
 
 
-@pytest.mark.parametrize("method", [ExactDivergence(), HutchinsonDivergence()], ids=repr)
 @pytest.mark.parametrize(
-    "integrator", [AdaptiveSteps(1e-6), FixedSteps(16)], ids=["adaptive", "fixed"]
+    ("integrator", "method"),
+    [(AdaptiveSteps(1e-6), ExactDivergence()), (FixedSteps(12), HutchinsonDivergence())],
+    ids=["adaptive", "fixed"],
 )
 @pytest.mark.parametrize("manifold", [Sphere(2), SO3()], ids=repr)
 def test_a_rotation_carries_the_density_along(manifold, integrator, method):
@@ -218,7 +219,7 @@ def test_shrinking_hyperbolic_space(manifold):
 def test_a_product_adds_up():
     """Independent fields on the parts; weights change volumes, hence densities."""
     sphere, product = Sphere(2), Product(Sphere(2), FlatTorus(2), weights=(2.0, 3.0))
-    x_1 = points(product, 10)
+    x_1 = points(product, 5)
     north = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
 
     def on_sphere(x, t, condition=None):
@@ -241,20 +242,20 @@ def test_a_product_adds_up():
 @pytest.mark.parametrize("kind", [VelocityFlow, EndpointFlow])
 @pytest.mark.parametrize("manifold", [Sphere(2), FlatTorus(2)], ids=repr)
 def test_the_density_of_a_network_integrates_to_one(manifold, kind):
-    x, weight = sphere_grid(16) if manifold == Sphere(2) else torus_grid(28)
+    x, weight = sphere_grid(12) if manifold == Sphere(2) else torus_grid(20)
     network, t_end = random_network(manifold, 0.12 if manifold == Sphere(2) else 0.2), 1.0
     if kind is EndpointFlow:  # whose field has no limit at t = 1 under a random network
         network, t_end = EndpointHead(manifold, network), 0.5
     log_p = log_likelihood(
-        kind(manifold), network, x, integrator=FixedSteps(12), t_end=t_end, batch_size=400
+        kind(manifold), network, x, integrator=FixedSteps(8), t_end=t_end, batch_size=400
     )
     assert log_p.std() > 0.05
-    # Quadrature of a density that the flow has made wavy, and RK4 with steps of 1/12.
+    # Quadrature of a density that the flow has made wavy, and RK4 with steps of 1/8.
     assert (weight * log_p.exp()).sum().item() == pytest.approx(1, abs=2e-3)
 
 
 def test_hutchinson_s_likelihood_is_right_on_average_and_obeys_the_seed():
-    torus, num = FlatTorus(2), 400
+    torus, num = FlatTorus(2), 200
     network, x = random_network(torus), points(FlatTorus(2), 1)
     flow, many = VelocityFlow(torus), x.expand(num, 2)
     steps, method = FixedSteps(8), HutchinsonDivergence()
@@ -277,11 +278,13 @@ def test_batches_conditions_dtypes_and_errors():
     x = sphere.random_uniform(7, generator=seeded())
     label = torch.tensor([0, 1, 0, 1, 0, 1, -1])
     flow = VelocityFlow(sphere)
-    whole = log_likelihood(flow, network, x, condition=label)
-    pieces = log_likelihood(flow, network, x, condition=label, batch_size=3)
+    steps = FixedSteps(4)
+    whole = log_likelihood(flow, network, x, condition=label, integrator=steps)
+    pieces = log_likelihood(flow, network, x, condition=label, integrator=steps, batch_size=3)
     assert whole.dtype == torch.float32
     torch.testing.assert_close(whole, pieces, atol=1e-4, rtol=1e-4)
-    assert not torch.allclose(whole, log_likelihood(flow, network, x, condition=1 - label.abs()))
+    other = log_likelihood(flow, network, x, condition=1 - label.abs(), integrator=steps)
+    assert not torch.allclose(whole, other)
     with pytest.raises(ValueError, match="one batch axis"):
         log_likelihood(flow, network, x[None])
     with pytest.raises(ValueError, match="points on"):

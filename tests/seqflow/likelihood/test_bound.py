@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from seqflow.autoregressive import Autoregression
-from seqflow.discrete import MaskedFlow, UniformFlow
+from seqflow.discrete import MaskedFlow, MetricFlow, UniformFlow
+from seqflow.discrete.divergences import JumpRates, ReversedNoising
 from seqflow.inpainting import FREE, Inpainting
 from seqflow.likelihood import variational_bound
-from seqflow.metric_path import MetricFlow
-from seqflow.path_divergences import JumpRates, ReversedNoising
 from seqflow.schedules import CosineSchedule, KineticOptimalSchedule
 
 K = 3

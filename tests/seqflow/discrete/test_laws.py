@@ -6,13 +6,12 @@ import pytest
 import scipy.stats
 import torch
 
-from seqflow.correctors import DetailedBalance, DivergenceFree, Remasking
 from seqflow.denoiser import EvidenceDenoiser
-from seqflow.discrete import MaskedFlow, PriorFlow, UniformFlow
-from seqflow.metric_path import MetricFlow
+from seqflow.discrete import MaskedFlow, MetricFlow, PriorFlow, UniformFlow
+from seqflow.discrete.correctors import DetailedBalance, DivergenceFree, Remasking
+from seqflow.discrete.distances import transition_transversion, uniform_distance
+from seqflow.discrete.losses import PathDivergence
 from seqflow.schedules import CosineSchedule, KineticOptimalSchedule, PolynomialSchedule
-from seqflow.token_distances import transition_transversion, uniform_distance
-from seqflow.token_losses import PathDivergence
 
 LINE = tuple(tuple(float(abs(i - j)) for j in range(6)) for i in range(6))
 PROCESSES = [

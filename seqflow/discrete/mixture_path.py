@@ -5,9 +5,9 @@ r"""Mixture paths of tokens: a position holds the datum with probability kappa_t
 As a continuous-time Markov chain, given a prediction p(x_1 | x_t), noise jumps to x_1 ~ p at
 rate kappa'/(1 - kappa). For x_1 held fixed over a step from s to t the chain is solved: it has
 jumped with probability (kappa_t - kappa_s)/(1 - kappa_s), which is 1 in the last step. With a
-corrector, which renews settled tokens too, see `seqflow.correctors`.
+corrector, which renews settled tokens too, see `correctors`.
 
-How far the paths of a prediction are from those of the datum, see `seqflow.path_divergences`.
+How far the paths of a prediction are from those of the datum, see `divergences`.
 Sources: Gat et al. 2024, "Discrete Flow Matching"; Campbell et al. 2024; Shaul et al. 2024.
 """
 
@@ -21,19 +21,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .categorical import check_tokens, probabilities
+from ..categorical import check_tokens, probabilities
+from ..process import expand_time
+from ..schedules import Schedule, next_time
+from ..simplex_state import vertices
 from .correctors import Corrector
+from .divergences import JUMP_RATES, Divergence
 from .lazy_logits import Logits, as_logits, draw_at
-from .path_divergences import JUMP_RATES, Divergence
-from .process import expand_time
-from .schedules import Schedule, next_time
-from .simplex_state import vertices
-from .token_losses import Noised, TokenLoss
-from .token_sources import Source
+from .losses import Noised, TokenLoss
+from .sources import Source
 
 
 class MixturePath(ABC):
-    """The mathematics that mixture paths share; see `seqflow.discrete` for the paths themselves.
+    """The mathematics that mixture paths share; see `mixture_flows` for the paths.
 
     A state is int64 tokens ``(batch, length)``, a prediction logits ``(batch, length, K)`` or,
     for ``step``, `LazyLogits`.
@@ -168,18 +168,13 @@ class MixturePath(ABC):
             ValueError: if the prediction is not of shape ``(batch, length, K)``.
         """
         logits = as_logits(prediction, x_t, self.num_classes)
-        jump, renewal = self._probabilities(t, dt)
-        u = torch.empty(x_t.shape, dtype=t.dtype, device=x_t.device).uniform_(generator=generator)
-        jumps = (u < expand_time(jump, u)) > self.settled(x_t)  # and not, in one operation
-        positions = jumps.flatten().nonzero().squeeze(1)
-        tokens = draw_at(logits, positions, generator=generator)
-        moved = x_t.flatten().index_copy(0, positions, tokens).view_as(x_t)
-        if self.corrector is None:
-            return moved
-        renewed = (u >= expand_time(1 - renewal, u)) & ~jumps
-        positions = renewed.flatten().nonzero().squeeze(1)
-        noise = self.source.sample(positions.shape, generator, x_t.device)
-        return moved.flatten().index_copy_(0, positions, noise).view_as(x_t)
+        jumps, renewals = self._events(x_t, t, dt, generator)
+        tokens = draw_at(logits, jumps, generator=generator)
+        moved = x_t.flatten().index_copy(0, jumps, tokens)
+        if renewals is not None:
+            noise = self.source.sample(renewals.shape, generator, x_t.device)
+            moved.index_copy_(0, renewals, noise)
+        return moved.view_as(x_t)
 
     def decode(self, x_1: Tensor) -> Tensor:
         """The tokens themselves."""
@@ -224,6 +219,19 @@ class MixturePath(ABC):
         staying = torch.where(settled, 1 - renewal, 1 - jump - renewal)
         q = (arriving + renewal * noise).scatter_add_(-1, z, staying)
         return q.clamp_min(torch.finfo(q.dtype).tiny).log()
+
+    def _events(
+        self, x_t: Tensor, t: Tensor, dt: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Positions that jump, and that are renewed, ``(n,)``: competing hazards, one uniform."""
+        jump, renewal = self._probabilities(t, dt)
+        u = jump.new_empty(x_t.shape).uniform_(generator=generator)
+        jumps = (u < expand_time(jump, u)) > self.settled(x_t)  # and not, in one operation
+        positions = jumps.flatten().nonzero().squeeze(1)
+        if self.corrector is None:
+            return positions, None
+        renewals = (u >= expand_time(1 - renewal, u)) & ~jumps
+        return positions, renewals.flatten().nonzero().squeeze(1)
 
     def _probabilities(self, t: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
         """Of putting x_1 ~ p, and of fresh noise, over a step; both ``(batch,)``."""

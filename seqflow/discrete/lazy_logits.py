@@ -26,11 +26,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .process import CategoricalProcess
-from .wrapping import Wrapping
+from ..process import CategoricalProcess
+from ..wrapping import Wrapping
 
 _SHORT = 32  # classes up to which rows are short
-_PIECE = 2**16  # numbers worked on at once, which stay in a cache
+_PIECE = 2**14  # numbers worked on at once: they stay in a cache, and are little memory
 _LONG_PIECE = 2**19  # idem of long rows
 _GROUP = 128  # tokens of a long row that are summed first
 _BELOW_1 = 1 - 2.0**-53  # the largest float64 below 1
@@ -128,13 +128,21 @@ def draw_at(
         >>> draw_at(logits, torch.tensor([1, 0, 1]))
         tensor([0, 1, 0])
     """
-    K, tokens = logits.shape[-1], torch.empty_like(positions)
-    invert, numbers = (_invert_short, _PIECE) if K <= _SHORT else (_invert_long, _LONG_PIECE)
-    width = max(1, numbers // K)
+    K = logits.shape[-1]
+    width = max(1, (_PIECE if K <= _SHORT else _LONG_PIECE) // K)
+    if len(positions) <= width:
+        return _draw(logits.rows(positions), generator)
+    tokens = torch.empty_like(positions)
     for some, out in zip(positions.split(width), tokens.split(width), strict=True):
-        u = torch.empty(some.shape, dtype=torch.float64, device=some.device)
-        out.copy_(invert(logits.rows(some), u.uniform_(generator=generator)))
+        out.copy_(_draw(logits.rows(some), generator))
     return tokens
+
+
+def _draw(logits: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A token of each row of ``(n, K)``."""
+    u = torch.empty(len(logits), dtype=torch.float64, device=logits.device)
+    invert = _invert_short if logits.shape[-1] <= _SHORT else _invert_long
+    return invert(logits, u.uniform_(generator=generator))
 
 
 def _invert_short(logits: Tensor, u: Tensor) -> Tensor:

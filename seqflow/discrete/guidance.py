@@ -31,11 +31,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .guidance import Combination, drop_labels, log_linear, on_both
+from ..guidance import Combination, drop_labels, log_linear, on_both
+from ..process import CategoricalProcess, Condition
+from ..sampling import Predictor
+from ..wrapping import Wrapping
 from .lazy_logits import DenseLogits, Logits, as_logits, draw_at
-from .process import CategoricalProcess, Condition
-from .sampling import Predictor
-from .wrapping import Wrapping
 
 Classifier = Callable[[Tensor, Tensor], Tensor]
 """``(x_t, t) -> logits`` over labels, ``(batch, labels)``."""

@@ -31,8 +31,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .process import expand_time
-from .schedules import Schedule, hazard
+from ..process import expand_time
+from ..schedules import Schedule, hazard
 
 
 class Divergence(Protocol):

@@ -8,21 +8,22 @@ r"""Discrete flow matching: masked, uniform and any other mixture path of tokens
 :class:`PriorFlow`     p_0 as given                  idem
 =====================  ============================  ========================================
 
-The mathematics is in `seqflow.mixture_path`, schedules in `seqflow.schedules`, noise in
-`seqflow.token_sources`, correctors in `seqflow.correctors`, losses in `seqflow.token_losses`.
+The mathematics is in `mixture_path`, noise in `sources`, losses in `losses`, what renews tokens
+in `correctors`, and schedules in `seqflow.schedules`.
 Sources: Gat et al. 2024, "Discrete Flow Matching"; Campbell et al. 2024; Sahoo et al. 2024.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+from ..schedules import LINEAR, Schedule, check_schedule
 from .correctors import Corrector
+from .divergences import REVERSED_NOISING, Divergence
+from .losses import CROSS_ENTROPY, TokenLoss
 from .mixture_path import MixturePath
-from .path_divergences import REVERSED_NOISING, Divergence
-from .schedules import LINEAR, Schedule, check_schedule
-from .token_losses import CROSS_ENTROPY, TokenLoss
-from .token_sources import MaskSource, PriorSource, Source, UniformSource
+from .sources import MaskSource, PriorSource, Source, UniformSource
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class PriorFlow(MixturePath):
 
     def __post_init__(self) -> None:
         for token, p in enumerate(self.probabilities):
-            if not p > 0:
+            if not 0 < p < math.inf:
                 raise ValueError(f"expected positive probabilities, got {p} for token {token}")
         _check(len(self.probabilities), self.schedule)
         # Frozen; this one is read off the other.

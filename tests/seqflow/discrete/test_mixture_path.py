@@ -6,14 +6,15 @@ import math
 import pytest
 import torch
 
-from seqflow.correctors import DetailedBalance, DivergenceFree, Remasking
 from seqflow.discrete import MaskedFlow, PriorFlow, UniformFlow
-from seqflow.lazy_logits import DenseLogits, LazyHead, LazyLogits, draw_at
-from seqflow.path_divergences import JumpRates, ReversedNoising
+from seqflow.discrete.correctors import DetailedBalance, DivergenceFree, Remasking
+from seqflow.discrete.divergences import JumpRates, ReversedNoising
+from seqflow.discrete.lazy_logits import DenseLogits, LazyHead, LazyLogits, draw_at
+from seqflow.discrete.losses import CrossEntropy, PathDivergence
+from seqflow.fisher import FisherFlow
 from seqflow.process import CategoricalProcess, Tiltable
 from seqflow.sampling import Sampler, time_grid
 from seqflow.schedules import CosineSchedule, LinearSchedule, PolynomialSchedule
-from seqflow.token_losses import CrossEntropy, PathDivergence
 
 CONFORMS: list[CategoricalProcess] = [MaskedFlow(4), UniformFlow(4), PriorFlow((1.0, 1.0))]
 TILTS: list[Tiltable] = [MaskedFlow(4), UniformFlow(4), PriorFlow((1.0, 1.0))]
@@ -245,11 +246,23 @@ def test_tokens_of_probability_zero_are_never_drawn():
         assert set(draws.tolist()) == {3, 30}
 
 
+class Unfinished(LinearSchedule):
+    """It ends at 0.9."""
+
+    def kappa(self, t):
+        return 0.9 * t
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: MaskedFlow(4, Unfinished()), "a schedule from 0 to 1, got .* from 0 to 0.9"),
+        (lambda: UniformFlow(4, Unfinished()), "a schedule from 0 to 1"),
+        (lambda: PriorFlow((0.5, 0.5), Unfinished()), "a schedule from 0 to 1"),
+        (lambda: FisherFlow(4, Unfinished()), "a schedule from 0 to 1"),
         (lambda: MaskedFlow(1), "num_classes of at least 2, got 1"),
         (lambda: PriorFlow((0.5, 0.0)), "positive probabilities, got 0.0 for token 1"),
+        (lambda: PriorFlow((0.5, math.inf)), "positive probabilities, got inf for token 1"),
         (lambda: PriorFlow((1.0,)), "num_classes of at least 2, got 1"),
         (lambda: DivergenceFree(1.0, 0.5), "strength >= 0, a >= 1 and b >= 1"),
         (lambda: DetailedBalance(-1.0), "eta of at least 0, got -1.0"),

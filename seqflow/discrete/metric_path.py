@@ -31,13 +31,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .categorical import check_tokens, probabilities
+from ..categorical import check_tokens, probabilities
+from ..process import expand_time
+from ..schedules import next_time
+from ..simplex_state import vertices
+from .distances import Matrix, check_distance
 from .lazy_logits import DenseLogits, Logits, as_logits, draw_at
-from .process import expand_time
-from .schedules import next_time
-from .simplex_state import vertices
-from .token_distances import Matrix, check_distance
-from .token_losses import CROSS_ENTROPY, Noised, TokenLoss
+from .losses import CROSS_ENTROPY, Noised, TokenLoss
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class MetricFlow:
 
     Raises:
         ValueError: for a matrix that is no distance, naming the entry, or a strength or power
-            that is not positive.
+            that is not positive and finite.
 
     Example:
-        >>> from seqflow.token_distances import transition_transversion
+        >>> from seqflow.discrete import transition_transversion
         >>> process = MetricFlow(transition_transversion(0.5))
         >>> x_t, t = torch.tensor([[0]]), torch.tensor([0.5])
         >>> process.evidence(x_t, t).softmax(-1)  # A, C, G, T
@@ -74,9 +74,9 @@ class MetricFlow:
 
     def __post_init__(self) -> None:
         check_distance(self.distance)
-        if self.strength is not None and not self.strength > 0:
+        if self.strength is not None and not 0 < self.strength < math.inf:
             raise ValueError(f"expected a positive strength, got {self.strength}")
-        if not self.power > 0:
+        if not 0 < self.power < math.inf:
             raise ValueError(f"expected a positive power, got {self.power}")
 
     @property

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from seqflow.metric_path import MetricFlow
-from seqflow.process import CategoricalProcess, Tiltable
-from seqflow.token_distances import (
+from seqflow.discrete.distances import (
     check_distance,
     substitution_distance,
     transition_transversion,
     uniform_distance,
 )
+from seqflow.discrete.metric_path import MetricFlow
+from seqflow.process import CategoricalProcess, Tiltable
 
 CONFORMS: CategoricalProcess = MetricFlow(uniform_distance(3))
 TILTS: Tiltable = MetricFlow(uniform_distance(3))
@@ -138,6 +138,8 @@ def test_bad_parameters():
     for name in ("strength", "power"):
         with pytest.raises(ValueError, match=f"positive {name}, got 0.0"):
             MetricFlow(uniform_distance(2), **{name: 0.0})
+        with pytest.raises(ValueError, match=f"positive {name}, got inf"):
+            MetricFlow(uniform_distance(2), **{name: float("inf")})
     with pytest.raises(ValueError, match="positive ratio, got 0"):
         transition_transversion(0)
 
