@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +29,10 @@ from torch import Tensor
 from .checks import check_size, check_values
 from .lengths import expand, root
 from .manifold import Manifold, check_point_shape, check_tangent_shape, random_like
+from .mesh_search import FaceFinder, closest, nearest_face
 from .mesh_spectrum import Biharmonic, Premetric, eigenpairs
 from .mesh_topology import check_mesh
-from .mesh_walk import Triangles, barycentric, closest, nearest_face, triangles, walk
+from .mesh_walk import Triangles, barycentric, triangles, walk
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -137,15 +139,20 @@ class Mesh(Manifold):
         scaled = functions * self.premetric.weights(values).sqrt()
         return scaled.to(self.vertices.device)[self.faces]
 
+    @cached_property
+    def _finder(self) -> FaceFinder:
+        """Finds the faces of points of the surface."""
+        return FaceFinder.of(self._triangles)
+
     @property
     def _crossings(self) -> int:
         """A bound on the edges of a walk once around: a face is 1/sqrt(F) of it, or more."""
         return 16 + 4 * math.isqrt(self.faces.shape[0])
 
     def _locate(self, x: Tensor) -> tuple[Triangles, Tensor, Tensor]:
-        """The mesh like x, x as (N, 3), and the faces nearest to it."""
+        """The mesh like x, x as (N, 3), and the faces of these points of the surface."""
         tri, flat = self._triangles.to(x), x.reshape(-1, 3)
-        return tri, flat, nearest_face(tri, flat)
+        return tri, flat, self._finder(tri, flat)
 
     def _embed(self, tri: Triangles, face: Tensor, x: Tensor) -> Tensor:
         """The features at x, (N, k)."""
@@ -166,7 +173,8 @@ class Mesh(Manifold):
 
     def projx(self, x: Tensor) -> Tensor:
         """The nearest point, by comparison with all faces, in chunks."""
-        tri, flat, face = self._locate(x)
+        tri, flat = self._triangles.to(x), x.reshape(-1, 3)
+        face = nearest_face(tri, flat)
         return closest(tri.corners[face], tri.slopes[face], flat).reshape(x.shape)
 
     def proju(self, x: Tensor, u: Tensor) -> Tensor:
@@ -176,7 +184,7 @@ class Mesh(Manifold):
         return u - (u * normal).sum(-1, keepdim=True) * normal
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
-        """The end of the straight walk; it stops at a boundary and after 16 + 4 sqrt(F) edges."""
+        """The end of the straight walk; at most 16 + 4 sqrt(F) edges; slides along boundaries."""
         x, u = torch.broadcast_tensors(x, u)
         tri, flat, face = self._locate(x)
         step, normal = u.reshape(-1, 3), tri.normals[face]
@@ -207,15 +215,22 @@ class Mesh(Manifold):
 
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         """The spectral premetric, batch shape: symmetric, zero at x = y, a metric for large k."""
-        x, y = torch.broadcast_tensors(x, y)
-        tri, flat, face = self._locate(x)
-        _, goal, goal_face = self._locate(y)
-        gap = self._embed(tri, face, flat) - self._embed(tri, goal_face, goal)
-        return root(gap.square().sum(-1)).reshape(x.shape[:-1])
+        return root((self.embed(x) - self.embed(y)).square().sum(-1))
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Scalar product of the ambient space, batch shape."""
         return (u * v).sum(-1)
+
+    def eigenfunctions(self, x: Tensor) -> Tensor:
+        """phi_i at x times the root of the area, so that their mean square is one, (..., k)."""
+        scale = self.premetric.weights(self.spectrum[0]).rsqrt() * math.sqrt(self.area)
+        return self.embed(x) * scale.to(x)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """sqrt(w_i) phi_i at x, (..., k): ``dist`` is the Euclidean distance of these."""
+        tri, flat, face = self._locate(x)
+        found = self._embed(tri, face, flat)
+        return found.reshape(*x.shape[:-1], found.shape[-1])
 
     def interpolant(self, x0: Tensor, x1: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """x_t on the path of the premetric from x0 to x1 and its velocity, by ``num_steps`` walks.
@@ -228,21 +243,44 @@ class Mesh(Manifold):
         Returns:
             x_t and u_t, (..., 3), with d(x_t, x1) = (1 - t) d(x0, x1) up to O(1/num_steps).
         """
+        *_, (x, u) = self._follow(x0, x1, t)
+        return x, u
+
+    def trajectory(self, x0: Tensor, x1: Tensor) -> tuple[Tensor, Tensor]:
+        """All that ``interpolant`` passes on its way: x and u at t = k/num_steps, k < num_steps.
+
+        The work of one point of a path, for all of them.
+
+        Args:
+            x0: (..., 3).
+            x1: (..., 3).
+
+        Returns:
+            Points and velocities, (num_steps, ..., 3).
+        """
+        passed = list(self._follow(x0, x1, x0.new_ones(())))[:-1]
+        points, velocities = zip(*passed, strict=True)
+        return torch.stack(points), torch.stack(velocities)
+
+    def _follow(self, x0: Tensor, x1: Tensor, t: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Points and velocities at min(t, k/num_steps), k = 0, ..., num_steps."""
         x0, x1, time = torch.broadcast_tensors(x0, x1, expand(t, 1))
         tri, x, face = self._locate(x0)
         _, end, end_face = self._locate(x1)
         goal = self._embed(tri, end_face, end)
         time = time.reshape(-1, 3)[:, 0]
-        total, _ = self._slope(tri, face, x, goal)
-        # Eight times the mean; a step cut short is made up for by the next ones.
-        crossings = 2 + 8 * math.isqrt(self.faces.shape[0]) // self.num_steps
+        total, slope = self._slope(tri, face, x, goal)
+        distance = total
+        # Many times the mean, for mazes; a step cut short is made up for by the next ones, as
+        # is one that overshoots where the gradient nearly vanishes.
+        crossings = 2 + 32 * math.isqrt(self.faces.shape[0]) // self.num_steps
         for k in range(1, self.num_steps + 1):
-            distance, slope = self._slope(tri, face, x, goal)
+            yield x.reshape(x0.shape), (-total.unsqueeze(-1) * slope).reshape(x0.shape)
             due = (1 - time.clamp_max(k / self.num_steps)) * total
             step = (due - distance).unsqueeze(-1) * slope
             face, x, _ = walk(tri, face, x, step, crossings)
-        _, slope = self._slope(tri, face, x, goal)
-        return x.reshape(x0.shape), (-total.unsqueeze(-1) * slope).reshape(x0.shape)
+            distance, slope = self._slope(tri, face, x, goal)
+        yield x.reshape(x0.shape), (-total.unsqueeze(-1) * slope).reshape(x0.shape)
 
     def random_uniform(
         self,

@@ -1,4 +1,4 @@
-r"""Straight lines on a triangulated surface, and the way onto it.
+r"""Straight lines on a triangulated surface.
 
 A geodesic is straight inside a face and straight across an edge once the two faces are unfolded
 into one plane (Polthier and Schmies, 1998). With e the unit edge, m_f the unit vector in face f
@@ -8,8 +8,9 @@ that is orthogonal to the edge and points into f, and m_g the same in the next f
 
 so lengths and angles with the edge are conserved. Inside a face the barycentric coordinates
 l_k(x) fall linearly along the walk, and the edge k left first is the one with the least
-l_k/(-dl_k). Walks end at a boundary. All of this is vectorised over points, with a fixed number
-of crossings.
+l_k/(-dl_k). At a boundary the walk slides: u loses its part along m_f, and goes on along the
+edge with what is left, around corners too. All of this is vectorised over points, with a fixed
+number of crossings.
 """
 
 from __future__ import annotations
@@ -65,53 +66,22 @@ def barycentric(tri: Triangles, face: Tensor, x: Tensor) -> Tensor:
     return (tri.slopes[face] * from_next).sum(-1)
 
 
-def closest(corners: Tensor, slopes: Tensor, x: Tensor) -> Tensor:
-    """The point of a triangle nearest to x.
-
-    Args:
-        corners: (..., 3, 3).
-        slopes: (..., 3, 3).
-        x: (..., 3).
-
-    Returns:
-        (..., 3): the foot of the perpendicular if it lies inside, else the best on an edge.
-    """
-    offset = x.unsqueeze(-2) - corners
-    inside = (slopes * offset.roll(-1, -2)).sum(-1)
-    foot = (inside.unsqueeze(-1) * corners).sum(-2)
-    sides = corners.roll(-1, -2) - corners
-    along = (offset * sides).sum(-1) / sides.square().sum(-1)
-    on_edges = corners + along.clamp(0, 1).unsqueeze(-1) * sides
-    best = (x.unsqueeze(-2) - on_edges).square().sum(-1).argmin(-1)
-    index = best[..., None, None].expand(*best.shape, 1, 3)
-    on_edge = on_edges.gather(-2, index).squeeze(-2)
-    return torch.where((inside >= 0).all(-1, keepdim=True), foot, on_edge)
-
-
-def nearest_face(tri: Triangles, x: Tensor, budget: int = 1 << 20) -> Tensor:
-    """The face nearest to each x, ``(N, 3) -> (N,)``, the first of several.
-
-    All pairs are compared, in chunks of at most ``budget`` of them.
-    """
-    chunk = max(1, budget // tri.corners.shape[0])
-    found = [x.new_zeros(0, dtype=torch.long)]
-    for part in x.detach().split(chunk) if x.shape[0] else ():
-        p = part.unsqueeze(1)
-        near = closest(tri.corners, tri.slopes, p)
-        found.append((p - near).square().sum(-1).argmin(-1))
-    return torch.cat(found)
-
-
 def _across(tri: Triangles, face: Tensor, edge: Tensor, u: Tensor) -> tuple[Tensor, ...]:
-    """Unfold over an edge: the next face (-1 if none), its edge, and u turned into it."""
-    next_face = tri.across.faces[face, edge]
-    entry = tri.across.edges[face, edge]
+    """Unfold over an edge: the next face, the edge in it, and u turned into it.
+
+    Behind a boundary is the same face, and u slides.
+    """
+    behind = tri.across.faces[face, edge]
+    wall = behind < 0
+    next_face = torch.where(wall, face, behind)
+    entry = torch.where(wall, edge, tri.across.edges[face, edge])
     m_f = tri.slopes[face, edge]
-    m_g = tri.slopes[next_face.clamp_min(0), entry]
+    m_g = tri.slopes[next_face, entry]
     m_f = m_f / m_f.square().sum(-1, keepdim=True).sqrt()
     m_g = m_g / m_g.square().sum(-1, keepdim=True).sqrt()
     depth = (u * m_f).sum(-1, keepdim=True)
-    return next_face, entry, u - depth * m_f - depth * m_g
+    turned = u - depth * m_f
+    return next_face, entry, torch.where(wall.unsqueeze(-1), turned, turned - depth * m_g)
 
 
 def walk(
@@ -127,7 +97,7 @@ def walk(
         crossings: bound on the edges crossed; a longer walk stops on the way.
 
     Returns:
-        The face reached, the point, and u there; at a boundary the walk stops.
+        The face reached, the point, and u there; shorter after sliding along a boundary.
     """
     left = torch.ones_like(x[:, 0])
     entry = torch.full_like(face, -1)
@@ -142,9 +112,8 @@ def walk(
         step = torch.where(crosses, time, left)
         x = x + step.unsqueeze(-1) * u
         next_face, next_entry, turned = _across(tri, face, edge, u)
-        stays = ~crosses | (next_face < 0)
-        left = torch.where(stays, 0.0, left - step)
-        u = torch.where(stays.unsqueeze(-1), u, turned)
-        entry = torch.where(stays, entry, next_entry)
-        face = torch.where(stays, face, next_face)
+        left = left - step
+        u = torch.where(crosses.unsqueeze(-1), turned, u)
+        entry = torch.where(crosses, next_entry, entry)
+        face = torch.where(crosses, next_face, face)
     return face, x, u

@@ -5,7 +5,8 @@ r"""A network for points on a manifold: a residual perceptron whose answer is a 
 with c an embedding of time and label. What it sees of a point, f(x), is a function *on* the
 manifold: cosines and sines of angles on a torus, the matrix of a rotation (q and -q look the
 same), normal coordinates about the origin in hyperbolic space, where ambient ones grow like
-e^r, else the ambient coordinates. Its head gives vectors of one scale everywhere: projected
+e^r, the eigenfunctions of a mesh, which differ on the two sides of a wall, else the ambient
+coordinates. Its head gives vectors of one scale everywhere: projected
 to the tangent space or, in hyperbolic space, carried there from the origin. W_out and the
 W_2 start at zero, so that the first prediction is v = 0.
 """
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from geometry.lorentz import Lorentz
 from geometry.manifold import Manifold
+from geometry.mesh import Mesh
 from geometry.poincare import PoincareBall
 from geometry.product import Factored
 from geometry.rotation_conversions import quaternion_to_matrix
@@ -57,6 +59,11 @@ def _(manifold: SO3, x: Tensor) -> Tensor:
 def _(manifold: Manifold, x: Tensor) -> Tensor:
     # On the hyperboloid with a zero in front, the time part.
     return manifold.logmap(manifold.projx(torch.zeros_like(x)), x)
+
+
+@features.register
+def _(manifold: Mesh, x: Tensor) -> Tensor:
+    return manifold.eigenfunctions(x)
 
 
 @features.register

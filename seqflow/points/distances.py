@@ -9,12 +9,16 @@ spheres, tori and hyperbolic spaces (Feragen et al. 2015, CVPR).
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 import torch
 from torch import Tensor
 
 from geometry.manifold import Manifold
+from geometry.mesh import Mesh
 
 MOST = 1000
+CELLS = 64
 
 
 def squared_discrepancy(manifold: Manifold, x: Tensor, y: Tensor) -> float:
@@ -41,10 +45,39 @@ def squared_discrepancy(manifold: Manifold, x: Tensor, y: Tensor) -> float:
     return float(sum(within) - 2 * across)
 
 
+@singledispatch
 def pairwise(manifold: Manifold, x: Tensor, y: Tensor) -> Tensor:
     """Distances of all pairs, ``(N, *point_shape), (M, *point_shape) -> (N, M)``."""
     rows = x.split(64)
     return torch.cat([manifold.dist(part.unsqueeze(1), y.unsqueeze(0)) for part in rows])
+
+
+@pairwise.register
+def _(manifold: Mesh, x: Tensor, y: Tensor) -> Tensor:
+    return torch.cdist(manifold.embed(x), manifold.embed(y))
+
+
+def total_variation(mesh: Mesh, x: Tensor, y: Tensor) -> float:
+    """Half the sum of |share of x - share of y| over 64 cells of the surface, 0 to 1.
+
+    A cell is what is nearest, along the premetric, to one of 64 vertices, each chosen as far
+    from those before as can be.
+
+    Args:
+        mesh: the surface.
+        x: points ``(N, 3)``.
+        y: points ``(M, 3)``.
+    """
+    corners = mesh.embed(mesh.vertices)
+    chosen = corners[:1]
+    while len(chosen) < min(CELLS, len(corners)):
+        farthest = torch.cdist(corners, chosen).amin(1).argmax()
+        chosen = torch.cat([chosen, corners[farthest, None]])
+    shares = []
+    for points in (x, y):
+        cell = torch.cdist(mesh.embed(points.double()), chosen).argmin(1)
+        shares.append(torch.bincount(cell, minlength=len(chosen)) / len(points))
+    return float((shares[0] - shares[1]).abs().sum() / 2)
 
 
 def _mean_of_pairs(value: Tensor) -> Tensor:

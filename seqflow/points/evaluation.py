@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import singledispatch
 from pathlib import Path
 
 from torch import Tensor
 
 from geometry.manifold import Manifold
+from geometry.mesh import Mesh
 
 from ..likelihood.ode import log_likelihood
 from ..solvers import Integrator
 from .datasets import read_points, split_points
-from .distances import squared_discrepancy
+from .distances import squared_discrepancy, total_variation
 from .generation import generate
 from .models import PointModel, load_model
 from .pictures import draw, model_density
@@ -70,11 +72,12 @@ def judge_model(
     held_out = read if every else split_points(read, int(kept.get("split_seed", 0))).test
     held_out = held_out.float()
     samples = generate(model, num, seed=seed)
-    row = {"points": float(len(held_out)), "nll": negative_log_likelihood(model, held_out)}
+    manifold = model.process.manifold
+    row = {"points": float(len(held_out))} | likelihood(manifold, model, held_out)
     if picture:
         panels = {"held out": held_out, "samples": samples}
-        draw(model.process.manifold, picture, panels, model_density(model))
-    return row | _distances(model.process.manifold, samples, held_out)
+        draw(manifold, picture, panels, model_density(model))
+    return row | distances(manifold, samples, held_out)
 
 
 def judge_points(
@@ -96,16 +99,44 @@ def judge_points(
     points, real = (read_points(one, space).points.float() for one in (path, reference))
     if picture:
         draw(space.manifold(), picture, {"reference": real, "points": points})
-    return {"points": float(len(points))} | _distances(space.manifold(), points, real)
+    return {"points": float(len(points))} | distances(space.manifold(), points, real)
 
 
-def _distances(manifold: Manifold, samples: Tensor, real: Tensor) -> dict[str, float]:
+@singledispatch
+def likelihood(manifold: Manifold, model: PointModel, points: Tensor) -> dict[str, float]:
+    """``nll`` of points, where there is an exact one."""
+    return {"nll": negative_log_likelihood(model, points)}
+
+
+@likelihood.register
+def _(manifold: Mesh, model: PointModel, points: Tensor) -> dict[str, float]:
+    # The field jumps at edges, and what slides along a wall has no density.
+    return {}
+
+
+def discrepancies(manifold: Manifold, samples: Tensor, real: Tensor) -> dict[str, float]:
     """MMD^2 to real points and, to compare, of two halves of them."""
     half = len(real) // 2
     return {
         "mmd2": squared_discrepancy(manifold, samples, real),
         "mmd2 of halves": squared_discrepancy(manifold, real[:half], real[half:]),
     }
+
+
+@singledispatch
+def distances(manifold: Manifold, samples: Tensor, real: Tensor) -> dict[str, float]:
+    """How far samples are from real points, in the numbers that suit the manifold."""
+    return discrepancies(manifold, samples, real)
+
+
+@distances.register
+def _(manifold: Mesh, samples: Tensor, real: Tensor) -> dict[str, float]:
+    """The same, and the total variation between cells of the surface."""
+    half = len(real) // 2
+    return {
+        "tv": total_variation(manifold, samples, real),
+        "tv of halves": total_variation(manifold, real[:half], real[half:]),
+    } | discrepancies(manifold, samples, real)
 
 
 def format_row(row: Mapping[str, float]) -> str:

@@ -31,10 +31,13 @@ from ..files import replacing
 Density = Callable[[Tensor], Tensor]
 """Points ``(N, *point_shape)`` to log densities ``(N,)``."""
 
-DPI = 150
+DPI = 100
 MOST_PANELS = 6
+MOST_DOTS = 2000
+"""Points drawn over a density, which they would hide."""
 STYLE: dict[Any, Any] = {"font.size": 10, "axes.titlesize": 11}
 COLOURS = "magma"
+DOTS = "#3fd8ff"  # a colour that the map below lacks
 SPAN = 8.0
 """Nats of log density that the colours show below the 99.9th percentile."""
 
@@ -58,8 +61,8 @@ def plot_globe(
         )[:, 0]
         grid = None if log_density is None else _globe_grid(log_density, columns)
         for axis, (title, x) in zip(axes, panels.items(), strict=True):
-            _draw_globe(axis, x, grid)
-            axis.set_title(f"{title} ({len(x)} points)", pad=14)
+            _draw_globe(axis, x[:MOST_DOTS], grid)
+            axis.set_title(_heading(title, x), pad=14)
         if grid is not None:
             _add_colours(figure, axes, grid[2], "log density (nats per steradian)")
         _save(figure, path)
@@ -88,9 +91,11 @@ def plot_angles(
         axes = figure.subplots(len(panels), len(pairs), squeeze=False)
         for row, (title, x) in zip(axes, panels.items(), strict=True):
             for axis, (i, j) in zip(row, pairs, strict=True):
-                _draw_angles(axis, x[:, [i, j]], grid)
+                shown = x if grid is None else x[:MOST_DOTS]
+                _draw_angles(axis, shown[:, [i, j]], grid)
                 axis.set(xlabel=f"angle {i + 1}", ylabel=f"angle {j + 1}")
-            row[0].set_title(f"{title} ({len(x)} points)", loc="left")
+            heading = f"{title} ({len(x)} points)" if grid is None else _heading(title, x)
+            row[0].set_title(heading, loc="left")
         if grid is not None:
             _add_colours(figure, axes, grid[2], "log density (nats per square radian)")
         _save(figure, path)
@@ -110,8 +115,12 @@ def plot_mesh(path: str | Path, mesh: Mesh, panels: Mapping[str, Tensor]) -> Non
             axis.plot_trisurf(
                 x, y, z, triangles=mesh.faces.cpu().numpy(), color="#cccccc", alpha=0.45
             )
-            axis.scatter(*points.double().numpy().T, s=5, color="#D55E00", depthshade=False)
-            axis.set_box_aspect(np.ptp([x, y, z], axis=1) + 1e-9, zoom=1.35)
+            axis.scatter(*points.double().numpy().T, s=3, color="#D55E00", depthshade=False)
+            extent = np.ptp([x, y, z], axis=1)
+            axis.set_box_aspect(extent + 1e-9, zoom=1.2)
+            if extent[2] < 1e-6 * extent.max():  # a plane, such as a maze, is seen from above
+                axis.set_proj_type("ortho")
+                axis.view_init(90, -90)
             axis.set_axis_off()
             axis.set_title(f"{title} ({len(points)} points)")
         _save(figure, path)
@@ -162,7 +171,7 @@ def _draw_globe(axis: Any, x: Tensor, grid: Grid | None) -> None:
     lon = torch.atan2(x[:, 1], x[:, 0]).numpy()
     if grid is not None:
         axis.pcolormesh(*grid, cmap=COLOURS, rasterized=True, norm=_limits(grid[2]))
-    colour = "#0072B2" if grid is None else "white"
+    colour = "#0072B2" if grid is None else DOTS
     axis.scatter(lon, lat, s=2.5, color=colour, linewidths=0, alpha=0.7, zorder=3)
     axis.set_xticks(np.radians([-120, -60, 0, 60, 120]))
     axis.set_yticks(np.radians([-60, -30, 0, 30, 60]))
@@ -175,7 +184,7 @@ def _draw_angles(axis: Axes, x: Tensor, grid: Grid | None) -> None:
     first, second = degrees[:, 0], degrees[:, 1]
     if grid is not None:
         axis.pcolormesh(*grid, cmap=COLOURS, rasterized=True, norm=_limits(grid[2]))
-        axis.scatter(first, second, s=2.5, color="white", linewidths=0, alpha=0.5)
+        axis.scatter(first, second, s=2.5, color=DOTS, linewidths=0, alpha=0.7)
     else:
         edges = np.linspace(-180, 180, 61)
         counts, _, _ = np.histogram2d(first, second, bins=[edges, edges])
@@ -183,6 +192,12 @@ def _draw_angles(axis: Axes, x: Tensor, grid: Grid | None) -> None:
     axis.set(xlim=(-180, 180), ylim=(-180, 180), aspect="equal")
     axis.set_xticks([-180, -90, 0, 90, 180])
     axis.set_yticks([-180, -90, 0, 90, 180])
+
+
+def _heading(title: str, x: Tensor) -> str:
+    """How many points there are, and how many are drawn if not all."""
+    shown = f"{MOST_DOTS} of " if len(x) > MOST_DOTS else ""
+    return f"{title} ({shown}{len(x)} points)"
 
 
 def _limits(value: Any) -> Normalize:

@@ -17,6 +17,7 @@ Geographic coordinates are taken as spherical ones; densities are per steradian.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,6 +29,7 @@ from geometry.hyperbolic import norm
 from geometry.lorentz import Lorentz
 from geometry.manifold import Manifold
 from geometry.mesh import Mesh
+from geometry.mesh_spectrum import Biharmonic, CommuteTime, Diffusion, Premetric
 from geometry.poincare import PoincareBall
 from geometry.rotation_conversions import (
     quaternion_to_rotation_vector,
@@ -196,15 +198,23 @@ class MeshSpace(Settings):
     Attributes:
         path: an OFF or OBJ file.
         tolerance: how far a row may be from the surface, in parts of the surface's diameter.
-        num_eigenpairs: of the spectral distance.
+        distance: that falls along the conditional paths: ``biharmonic``; ``commute``, which
+            resolves the width of narrow corridors; ``diffusion``, which sees no farther than
+            its time.
+        tau: that time, for ``diffusion``; areas are measured in the units of the file.
+        num_eigenpairs: of the distance, and eigenfunctions that the network sees.
         num_steps: of the conditional paths.
+        num_paths: walked before training; all of their steps are trained on.
     """
 
     kind: Literal["mesh"] = "mesh"
     path: Path
     tolerance: float = Field(default=0.05, gt=0)
+    distance: Literal["biharmonic", "commute", "diffusion"] = "biharmonic"
+    tau: float = Field(default=0.25, gt=0)
     num_eigenpairs: int = Field(default=50, ge=1)
-    num_steps: int = Field(default=32, ge=1)
+    num_steps: int = Field(default=48, ge=1)
+    num_paths: int = Field(default=8192, ge=1)
 
     @property
     def names(self) -> list[str]:
@@ -214,7 +224,8 @@ class MeshSpace(Settings):
     def manifold(self) -> Mesh:
         """The surface in the file."""
         vertices, faces = read_mesh(self.path)
-        return Mesh(vertices, faces, num_eigenpairs=self.num_eigenpairs, num_steps=self.num_steps)
+        premetric = _PREMETRICS[self.distance](self.tau)
+        return Mesh(vertices, faces, premetric, self.num_eigenpairs, self.num_steps)
 
     def fault(self, numbers: Tensor) -> tuple[Tensor, str]:
         """Rows far from the surface."""
@@ -231,6 +242,12 @@ class MeshSpace(Settings):
         """The coordinates themselves."""
         return points
 
+
+_PREMETRICS: dict[str, Callable[[float], Premetric]] = {
+    "biharmonic": lambda tau: Biharmonic(),
+    "commute": lambda tau: CommuteTime(),
+    "diffusion": Diffusion,
+}
 
 Space = Annotated[
     SphereSpace | TorusSpace | SO3Space | HyperbolicSpace | MeshSpace, Field(discriminator="kind")

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from functools import singledispatch
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from geometry.manifold import Manifold
+from geometry.mesh import Mesh
+
 from ..couplings import Coupling, Independent
-from ..objectives import Batch, FlowMatching
+from ..objectives import Batch, FlowMatching, Objective
 from ..plots import plot_training
+from ..riemannian import GeodesicFlow
 from ..training import TrainingModule, fit, seeded
 from .datasets import Points, Split, read_split
 from .local_kernels import LocalKernels, fit_local_kernels
 from .models import PointModel, PointSpec, build_model, build_network, save_model
+from .paths import StoredPaths, simulate_paths
 from .responsibilities import responsible_kernels
 from .settings import PointSettings
 
@@ -46,12 +52,13 @@ def train_points(
         network = build_network(spec, manifold)
     model = build_model(spec, manifold, network, prior)
     coupling: Coupling = responsible_kernels(prior) if prior else Independent()
+    lesson = make_lesson(manifold, settings, model.process, train, validation, coupling)
     module = TrainingModule(
         network,
-        FlowMatching(model.process, coupling=coupling),
-        rows_of(train, settings.training.batch_size),
+        lesson.objective,
+        lesson.train,
         # Where a validation point may start is known of training points only.
-        None if prior else {"x_1": validation},
+        None if prior else lesson.validation,
         settings.training,
         Smoothing(law) if settings.smoothing and law else None,
         _identity(settings, split),
@@ -62,6 +69,47 @@ def train_points(
     save_model(settings.out, model)
     plot_training(settings.out / "logs", settings.out / "training.png")
     return model
+
+
+class Lesson(NamedTuple):
+    """What a network is trained for, and on which rows."""
+
+    objective: Objective
+    train: Batch
+    validation: Batch
+
+
+@singledispatch
+def make_lesson(
+    manifold: Manifold,
+    settings: PointSettings,
+    process: GeodesicFlow,
+    train: Tensor,
+    validation: Tensor,
+    coupling: Coupling,
+) -> Lesson:
+    """Noise and times are drawn anew for every batch of points."""
+    objective = FlowMatching(process, coupling=coupling)
+    return Lesson(objective, rows_of(train, settings.training.batch_size), {"x_1": validation})
+
+
+@make_lesson.register
+def _(
+    manifold: Mesh,
+    settings: PointSettings,
+    process: GeodesicFlow,
+    train: Tensor,
+    validation: Tensor,
+    coupling: Coupling,
+) -> Lesson:
+    """Paths are walked before; validation takes a twentieth as many."""
+    space: Any = settings.data.space  # a mesh's
+    num, seed = space.num_paths, settings.training.seed
+    return Lesson(
+        StoredPaths(process),
+        simulate_paths(manifold, train, num, seed),
+        simulate_paths(manifold, validation, -(-num // 20), seed + 1),
+    )
 
 
 def rows_of(train: Tensor, batch_size: int) -> Batch:

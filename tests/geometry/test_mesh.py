@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from geometry.mesh import Mesh
+from geometry.mesh_search import FaceFinder, closest, nearest_face, squared_gaps
 from geometry.mesh_spectrum import Biharmonic, CommuteTime, Diffusion, eigenpairs
 from geometry.mesh_topology import adjacency
-from geometry.mesh_walk import nearest_face
 
 DOUBLE = torch.float64
 
@@ -132,6 +132,50 @@ def test_projection_is_the_nearest_point(flat):
     assert torch.equal(near.grad[0], torch.tensor([1.0, 1.0, 0.0], dtype=DOUBLE))
     faces = nearest_face(flat._triangles, x)
     assert torch.equal(nearest_face(flat._triangles, x, budget=1), faces)
+
+
+def test_slanting_walks_slide_along_the_boundary_and_into_corners(flat):
+    """Ahead the wall takes all; along it nothing is lost, but in the corner."""
+    x = torch.tensor([[0.9, 0.4, 0.0], [1.0, 0.4, 0.0], [0.9, 0.4, 0.0]], dtype=DOUBLE)
+    u = torch.tensor([[0.5, 0.3, 0.0], [0.1, -0.3, 0.0], [0.3, 9.0, 0.0]], dtype=DOUBLE)
+    wanted = torch.tensor([[1.0, 0.7, 0.0], [1.0, 0.1, 0.0], [1.0, 1.0, 0.0]], dtype=DOUBLE)
+    assert torch.allclose(flat.expmap(x, u)[:2], wanted[:2], rtol=0, atol=1e-12)
+    end = flat.expmap(x, u)[2]
+    assert end[1] == 1.0
+    assert 0.9 < end[0] <= 1.0
+
+
+def test_the_finder_finds_what_comparison_with_all_faces_finds(ball):
+    """Also on a mesh of very unequal faces, where a large one has many small neighbours."""
+    vertices, faces = square(12)
+    uneven = Mesh(vertices**4, faces)
+    for mesh in (ball, uneven):
+        x = mesh.random_uniform(512, generator=generator(9), dtype=DOUBLE)
+        finder = FaceFinder.of(mesh._triangles)
+        assert 3 < finder.num_candidates <= len(mesh.faces)
+        assert torch.equal(finder(mesh._triangles, x), nearest_face(mesh._triangles, x))
+        assert torch.equal(finder(mesh._triangles, x, budget=1), finder(mesh._triangles, x))
+
+
+def test_nearest_faces_off_the_surface_have_the_nearest_points(ball):
+    x = torch.randn(64, 3, generator=generator(1), dtype=DOUBLE)
+    tri = ball._triangles
+    points = closest(tri.corners, tri.slopes, x.unsqueeze(1))
+    gaps = (x.unsqueeze(1) - points).square().sum(-1)
+    assert torch.allclose(squared_gaps(tri, x), gaps, rtol=0, atol=1e-13)
+
+
+def test_a_trajectory_falls_linearly_too(ball):
+    x, y = (ball.random_uniform(4, generator=generator(s), dtype=DOUBLE) for s in (6, 7))
+    points, velocities = ball.trajectory(x, y)
+    assert points.shape == velocities.shape == (32, 4, 3)
+    assert torch.equal(points[0], x)
+    left = 1 - torch.arange(32, dtype=DOUBLE).unsqueeze(1) / 32
+    total = ball.dist(x, y)
+    # Where the gradient nearly vanishes, far from the end, a step overshoots, and the next ones
+    # make up for it. Of the last one a part of its length 1/32 is missing.
+    assert (ball.dist(points, y) - left * total)[16:].abs().max() < total.max() / 32
+    assert torch.equal(velocities[0], ball.interpolant(x, y, torch.zeros(4))[1])
 
 
 def test_uniform_points_fill_faces_by_area():

@@ -71,7 +71,7 @@ def test_samples_belong_to_the_seed_not_to_the_batch(moons, tmp_path):
         ("torus", 3, ["data.space.dim=3"]),
         ("so3", 4, []),
         ("hyperbolic", 2, []),
-        ("mesh", 3, ["data.space.num_steps=4", "data.space.num_eigenpairs=3"]),
+        ("mesh", 3, ["data.space.num_steps=4", "data.space.num_paths=50"]),
     ],
 )
 def test_other_manifolds(tmp_path, kind, columns, words):
