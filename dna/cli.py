@@ -46,7 +46,7 @@ Ways to steer, all as strong as --guidance says:
   --guide MODEL            follows the gradient of a classifier of noisy states
   --guide MODEL --guide-form exact
                            asks it for each of the four bases where one is about to jump: dearer,
-                           and no approximation; for masked, uniform and metric
+                           without the gradient's approximation; masked, uniform, metric
 
 In a template, letters are held and . or N is free; its length is that of the sequences.
 Guidance 1 samples the class as it is in the data; more makes sequences more typical of the
