@@ -7,7 +7,7 @@ and roots are then taken one number at a time. Numbers stacked into one array en
 that the coefficients get their own. On an AMD EPYC, one thread, 1e6 points, in copies of what
 the step must read and write (see ``benchmarks/geodesics.py``)::
 
-    Sphere(2)   39 -> 7        Sphere(27)   9 -> 3        FlatTorus(7)   4.5 -> 1.7
+    Sphere(2)   36 -> 9        Sphere(27)   6.7 -> 2.7        FlatTorus(7)   4.9 -> 2.5
 
 Every stage costs a write and a read of its numbers, so there are no more than needed. Nothing
 changes but rounding, and other devices, where one kernel is best, are left alone.
