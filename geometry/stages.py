@@ -4,7 +4,7 @@ The interpolants are three stages: scalar products (..., n) -> (...), coefficien
 a combination of vectors (...) -> (..., n). Inductor joins all three into one loop over points,
 whose body it cannot vectorise, as soon as one of them reads components with a stride: sines
 and roots are then taken one number at a time. Numbers stacked into one array end a kernel, so
-that the coefficients get their own. On an AMD EPYC, one thread, 1e6 points, in copies of what
+that the coefficients get their own. On an AMD EPYC, one thread, 1e5 points, in copies of what
 the step must read and write (see ``benchmarks/geodesics.py``)::
 
     Sphere(2)   36 -> 9        Sphere(27)   6.7 -> 2.7        FlatTorus(7)   4.9 -> 2.5
