@@ -18,12 +18,11 @@ import pandas as pd  # type: ignore[import-untyped]  # stubs are a package of th
 import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from seqflow.files import replacing
+from seqflow.plots import save_figure
 
 from .sequences import ALPHABET
 
@@ -77,7 +76,7 @@ def plot_logos(path: str | Path, panels: Mapping[str, Tensor], *, first: int = 1
             _draw_logo(axis, counts, first)
             axis.set_title(title, loc="left", fontsize=11)
         axes[-1].set_xlabel("position")
-        _save(figure, path)
+        save_figure(figure, path, dpi=DPI)
 
 
 def plot_frontier(
@@ -122,7 +121,7 @@ def plot_frontier(
             loc="center left",
             bbox_to_anchor=(1.0, 0.5),
         )
-        _save(figure, path)
+        save_figure(figure, path, dpi=DPI)
 
 
 def plot_profiles(
@@ -147,7 +146,7 @@ def plot_profiles(
         axis.set_ylabel("sequences (%)")
         axis.set_title(title, loc="left")
         axis.legend(frameon=False)
-        _save(figure, path)
+        save_figure(figure, path, dpi=DPI)
 
 
 def _draw_logo(axis: Axes, counts: Tensor, first: int) -> None:
@@ -189,13 +188,3 @@ def _draw_reference(
         colour = colours.get(label, GREY)
         axis.plot(distance, success, marker, color=colour, markersize=8, markerfacecolor="white")
     axis.plot([], [], marker, color=GREY, markersize=8, markerfacecolor="white", label=name)
-
-
-def _save(figure: Figure, path: str | Path) -> None:
-    FigureCanvasAgg(figure)
-    with replacing(path) as temporary:
-        try:
-            figure.savefig(temporary, dpi=DPI)
-        except ValueError as error:
-            # matplotlib does not know the suffix.
-            raise ValueError(f"cannot write {path}: {error}") from None

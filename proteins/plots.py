@@ -19,12 +19,11 @@ from typing import Any
 import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from seqflow.files import replacing
+from seqflow.plots import save_figure
 
 from .compactness import ca_distances
 from .ramachandran import FAVOURED, ramachandran_level, stored_levels
@@ -64,7 +63,7 @@ def plot_ramachandran(path: str | Path, panels: Mapping[str, Torsions]) -> None:
         for axis in grid[:, 0]:
             axis.set_ylabel("ψ (degrees)")
         figure.supxlabel("φ (degrees)", fontsize=10)
-        _save(figure, path)
+        save_figure(figure, path, dpi=DPI)
 
 
 def plot_distance_maps(
@@ -94,7 +93,7 @@ def plot_distance_maps(
         _hide_spare(grid, len(chains))
         bar = figure.colorbar(image, ax=grid, shrink=0.8, aspect=30, extend="max")
         bar.set_label("CA-CA distance (Å)")
-        _save(figure, path)
+        save_figure(figure, path, dpi=DPI)
 
 
 def _draw_angles(axis: Axes, torsions: Torsions) -> None:
@@ -149,13 +148,3 @@ def _check_some(panels: Mapping[str, object]) -> None:
 def _hide_spare(grid: Any, used: int) -> None:
     for axis in grid.flat[used:]:
         axis.set_visible(False)
-
-
-def _save(figure: Figure, path: str | Path) -> None:
-    FigureCanvasAgg(figure)
-    with replacing(path) as temporary:
-        try:
-            figure.savefig(temporary, dpi=DPI)
-        except ValueError as error:
-            # matplotlib does not know the suffix.
-            raise ValueError(f"cannot write {path}: {error}") from None

@@ -38,7 +38,7 @@ from geometry.simplex import Simplex, square_root
 
 from .categorical import cross_entropy, probabilities
 from .process import expand_time, reaches_data
-from .schedules import LinearSchedule, Schedule, check_schedule, hazard, next_time
+from .schedules import LinearSchedule, Schedule, arriving_share, check_schedule, hazard
 from .simplex_state import check_state, land, tilt_logits, vertices
 
 
@@ -164,8 +164,7 @@ class FisherFlow:
             ValueError: if the state or the prediction is not of shape (batch, length, K).
         """
         check_state(prediction, x_t.shape[:-1], self.num_classes)
-        left = self.schedule.survival(t).clamp_min(torch.finfo(t.dtype).eps)
-        share = (1 - self.schedule.survival(next_time(t, dt)) / left).clamp(0, 1)
+        share = arriving_share(self.schedule, t, dt).clamp(0, 1)
         y = square_root(x_t)
         pull = expand_time(share, x_t) * _pull(x_t, y, prediction)
         moved = PositiveOrthant(self.num_classes).expmap(y, pull).square()

@@ -45,6 +45,15 @@ def drop_labels(condition: Condition) -> Condition:
     return map_state(lambda label: torch.full_like(label, NO_LABEL), condition)
 
 
+def check_labels(condition: Condition) -> Tensor:
+    """The labels to guide towards; ``ValueError`` if the condition is not a tensor of them."""
+    if not isinstance(condition, Tensor):
+        raise ValueError(
+            f"expected a tensor of labels to guide towards, got {type(condition).__name__}"
+        )
+    return condition
+
+
 def log_linear(unconditional: Tensor, conditional: Tensor, strength: float) -> Tensor:
     """(1 - w) a + w b on raw predictions; for logits the geometric mixture p_a^(1-w) p_b^w."""
     return torch.lerp(unconditional, conditional, strength)
@@ -115,15 +124,12 @@ class ClassifierGuidance:
 
     def __call__(self, x_t: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
         """The guided prediction; ``condition`` holds the wanted labels, shape ``(batch,)``."""
-        if not isinstance(condition, Tensor):
-            raise ValueError(
-                f"expected a tensor of labels to guide towards, got {type(condition).__name__}"
-            )
-        prediction: Tensor = self.predictor(x_t, t, drop_labels(condition))
+        labels = check_labels(condition)
+        prediction: Tensor = self.predictor(x_t, t, drop_labels(labels))
         if self.strength == 0:
             return prediction
         with torch.enable_grad():
             x = self.process.relax(x_t, t).detach().requires_grad_()
-            log_p = -F.cross_entropy(self.classifier(x, t), condition, reduction="sum")
+            log_p = -F.cross_entropy(self.classifier(x, t), labels, reduction="sum")
             (gradient,) = torch.autograd.grad(log_p, x)
         return self.process.tilt(prediction, self.strength * gradient, x_t, t)

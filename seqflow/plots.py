@@ -6,9 +6,25 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .files import replacing
+
+
+def save_figure(figure: Figure, path: str | Path, *, dpi: int) -> None:
+    """Write a figure in the format of its suffix, without a display, by way of a temporary file.
+
+    Raises:
+        ValueError: for a suffix that matplotlib does not know, or a path that cannot be written.
+    """
+    FigureCanvasAgg(figure)
+    with replacing(path) as temporary:
+        try:
+            figure.savefig(temporary, dpi=dpi)
+        except ValueError as error:
+            # matplotlib does not know the suffix.
+            raise ValueError(f"cannot write {path}: {error}") from None
 
 
 def plot_training(logs: Path, path: Path) -> None:
@@ -24,8 +40,7 @@ def plot_training(logs: Path, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if curves:
         axes.legend(frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_figure(figure, path, dpi=150)
 
 
 def read_curves(logs: Path) -> dict[str, dict[int, float]]:

@@ -38,7 +38,7 @@ from geometry.manifold import Manifold
 
 from .priors import default_prior, draw
 from .process import expand_time
-from .schedules import LinearSchedule, Schedule, hazard, next_time
+from .schedules import LinearSchedule, Schedule, arriving_share, hazard
 
 
 class PathPoint(NamedTuple):
@@ -248,9 +248,7 @@ class EndpointFlow(GeodesicFlow):
         Exact for a frozen endpoint from any t, also backwards; at t + dt = 1 it lands there.
         """
         del generator
-        left = self.schedule.survival(t).clamp_min(torch.finfo(t.dtype).eps)
-        share = 1 - self.schedule.survival(next_time(t, dt)) / left
-        share = _time_of_points(self.manifold, share, x_t)
+        share = _time_of_points(self.manifold, arriving_share(self.schedule, t, dt), x_t)
         return self.manifold.projx(self.manifold.geodesic(x_t, prediction, share))
 
 

@@ -256,6 +256,19 @@ def next_time(t: Tensor, dt: Tensor) -> Tensor:
     return torch.where(reaches_data(t, dt), 1.0, t + dt)
 
 
+def arriving_share(schedule: Schedule, t: Tensor, dt: Tensor) -> Tensor:
+    """(kappa_{t+dt} - kappa_t)/(1 - kappa_t), the part of the noise replaced over a step.
+
+    Without cancellation, 1 where the step ends at t = 1, negative for a step backwards.
+
+    Example:
+        >>> arriving_share(LINEAR, torch.tensor(0.5), torch.tensor([0.25, 0.5]))
+        tensor([0.5000, 1.0000])
+    """
+    left = schedule.survival(t).clamp_min(torch.finfo(t.dtype).eps)
+    return 1 - schedule.survival(next_time(t, dt)) / left
+
+
 def check_schedule(schedule: Schedule) -> None:
     """Raise ``ValueError`` unless kappa increases from 0 to 1 and the survival is 1 - kappa.
 

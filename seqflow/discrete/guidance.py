@@ -31,7 +31,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..guidance import Combination, drop_labels, log_linear, on_both
+from ..guidance import Combination, check_labels, drop_labels, log_linear, on_both
 from ..process import CategoricalProcess, Condition
 from ..sampling import Predictor
 from ..wrapping import Wrapping
@@ -130,11 +130,8 @@ class Labelled:
         self, x_t: Tensor, t: Tensor, condition: Condition = None
     ) -> Mapping[str, Tensor]:
         """``{"logits": ..., "label": ...}``; ``condition`` holds labels, ``(batch,)``."""
-        if not isinstance(condition, Tensor):
-            raise ValueError(
-                f"expected a tensor of labels to guide towards, got {type(condition).__name__}"
-            )
-        return {"logits": self.predictor(x_t, t, drop_labels(condition)), "label": condition}
+        label = check_labels(condition)
+        return {"logits": self.predictor(x_t, t, drop_labels(label)), "label": label}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -26,7 +25,7 @@ from torch import Tensor
 from geometry.mesh import Mesh
 from geometry.torus import FlatTorus
 
-from ..files import replacing
+from ..plots import save_figure
 
 Density = Callable[[Tensor], Tensor]
 """Points ``(N, *point_shape)`` to log densities ``(N,)``."""
@@ -65,7 +64,7 @@ def plot_globe(
             axis.set_title(_heading(title, x), pad=14)
         if grid is not None:
             _add_colours(figure, axes, grid[2], "log density (nats per steradian)")
-        _save(figure, path)
+        save_figure(figure, path, dpi=DPI)
 
 
 def plot_angles(
@@ -98,7 +97,7 @@ def plot_angles(
             row[0].set_title(heading, loc="left")
         if grid is not None:
             _add_colours(figure, axes, grid[2], "log density (nats per square radian)")
-        _save(figure, path)
+        save_figure(figure, path, dpi=DPI)
 
 
 def plot_mesh(path: str | Path, mesh: Mesh, panels: Mapping[str, Tensor]) -> None:
@@ -123,7 +122,7 @@ def plot_mesh(path: str | Path, mesh: Mesh, panels: Mapping[str, Tensor]) -> Non
                 axis.view_init(90, -90)
             axis.set_axis_off()
             axis.set_title(f"{title} ({len(points)} points)")
-        _save(figure, path)
+        save_figure(figure, path, dpi=DPI)
 
 
 def plot_coordinates(path: str | Path, panels: Mapping[str, Tensor]) -> None:
@@ -137,7 +136,7 @@ def plot_coordinates(path: str | Path, panels: Mapping[str, Tensor]) -> None:
             axis.scatter(flat[:, 0], flat[:, 1], s=4, color="#0072B2", linewidths=0)
             axis.set_aspect("equal")
             axis.set_title(f"{title} ({len(x)} points)")
-        _save(figure, path)
+        save_figure(figure, path, dpi=DPI)
 
 
 Grid = tuple[Any, Any, Any]
@@ -214,13 +213,3 @@ def _add_colours(figure: Figure, axes: Any, value: Any, label: str) -> None:
 def _check(panels: Mapping[str, Tensor]) -> None:
     if not panels:
         raise ValueError("expected points to draw, got no panel")
-
-
-def _save(figure: Figure, path: str | Path) -> None:
-    FigureCanvasAgg(figure)
-    with replacing(path) as temporary:
-        try:
-            figure.savefig(temporary, dpi=DPI)
-        except ValueError as error:
-            # matplotlib does not know the suffix.
-            raise ValueError(f"cannot write {path}: {error}") from None
