@@ -38,6 +38,8 @@ from .simplex import LinearFlow as LinearFlow
 from .solvers import GeodesicSolver as GeodesicSolver
 from .solvers import find_scheme as find_scheme
 from .state import State as State
+from .token_denoiser import TokenCausalPredictor as TokenCausalPredictor
+from .token_denoiser import TokenDenoiser as TokenDenoiser
 from .training import TrainingModule as TrainingModule
 from .training import TrainingSettings as TrainingSettings
 from .training import fit as fit

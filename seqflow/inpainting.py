@@ -130,6 +130,12 @@ class Inpainting(Wrapping):
         certain = self.process.evidence(x_t, torch.ones_like(t))
         return torch.where(self._held(running), certain, running)
 
+    def odds(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Those of a process whose states are tokens, held positions at time 1: (batch, length)."""
+        running: Tensor = self.process.odds(x_t, t)
+        certain = self.process.odds(x_t, torch.ones_like(t))
+        return torch.where(self._held(running), certain, running)
+
     def log_kernel(self, x_t: Tensor, prediction: Tensor, t: Tensor, dt: Tensor) -> Tensor:
         """Log of the law of ``step``, for states of tokens: held positions stay."""
         running: Tensor = self.process.log_kernel(x_t, prediction, t, dt)

@@ -127,9 +127,26 @@ class MixturePath(ABC):
         """
         if x_t.is_floating_point():
             return self._relaxed_evidence(x_t, t)
-        odds = self._log_odds(x_t, t)[..., None]
+        odds = self.odds(x_t, t)[..., None]
         zeros = odds.new_zeros((*x_t.shape, self.num_classes))
         return zeros.scatter_(-1, x_t[..., None].clamp_max(self.num_classes - 1), odds)
+
+    def odds(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Log of p(x_t | x_1 = x_t)/p(x_t | x_1 = another), ``(batch, length)``; 0 at masks.
+
+        All of the evidence: it is this at the token shown, and 0 at others.
+
+        Args:
+            x_t: tokens, ``(batch, length)``.
+            t: ``(batch,)``, whose dtype is that of the result.
+        """
+        tiny, certain = torch.finfo(t.dtype).tiny, -2 * math.log(torch.finfo(t.dtype).eps)
+        kappa, survival = self.schedule.kappa(t), self.schedule.survival(t)
+        ratio = kappa.clamp_min(tiny).log() - survival.clamp_min(tiny).log()
+        log_p_0 = self.source.log_probability(x_t, t.dtype)
+        odds = F.softplus(expand_time(ratio, log_p_0) - log_p_0).clamp_max(certain)
+        odds = odds.masked_fill(self.settled(x_t), certain)
+        return odds.masked_fill(x_t == self.num_classes, 0)
 
     def relax(self, x_t: Tensor, t: Tensor) -> Tensor:
         """The state one-hot, ``(batch, length, num_states)``, where ``evidence`` has gradients."""
@@ -245,20 +262,10 @@ class MixturePath(ABC):
         stay = (survival_t - sigma) / start
         return self.schedule.kappa(end) - self.schedule.kappa(t) * stay, sigma
 
-    def _log_odds(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Log of p(x_t | x_1 = x_t)/p(x_t | x_1 = another), ``(batch, length)``; 0 at masks."""
-        tiny, certain = torch.finfo(t.dtype).tiny, -2 * math.log(torch.finfo(t.dtype).eps)
-        kappa, survival = self.schedule.kappa(t), self.schedule.survival(t)
-        ratio = kappa.clamp_min(tiny).log() - survival.clamp_min(tiny).log()
-        log_p_0 = self.source.log_probability(x_t, t.dtype)
-        odds = F.softplus(expand_time(ratio, log_p_0) - log_p_0).clamp_max(certain)
-        odds = odds.masked_fill(self.settled(x_t), certain)
-        return odds.masked_fill(x_t == self.num_classes, 0)
-
     def _relaxed_evidence(self, x_t: Tensor, t: Tensor) -> Tensor:
         """Log of sum_z x_z softmax(evidence(z)), ``(batch, length, K)``."""
         states = torch.arange(x_t.shape[-1], device=x_t.device).expand(len(t), -1)
-        odds = self._log_odds(states, t)[:, None]
+        odds = self.odds(states, t)[:, None]
         # softmax(evidence(z)) is 1/(K - 1 + e^odds), and e^odds times that at z.
         share = 1 / (self.num_classes - 1 + odds.exp())
         peak = (odds.expm1() * share)[..., : self.num_classes]

@@ -1,5 +1,7 @@
 from .convolution import ConvolutionalClassifier as ConvolutionalClassifier
 from .convolution import ConvolutionalNetwork as ConvolutionalNetwork
 from .embedding import TimeLabelEmbedding as TimeLabelEmbedding
+from .embedding import TokenEmbedding as TokenEmbedding
 from .mlp import MLP as MLP
 from .mlp import EndpointHead as EndpointHead
+from .transformer import Transformer as Transformer

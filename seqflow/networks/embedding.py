@@ -1,11 +1,45 @@
-"""What a network is told beside its input: the time and the label."""
+"""How a network is told its input, the time and the label."""
 
 from __future__ import annotations
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+class TokenEmbedding(nn.Module):
+    r"""A learned vector e_i of each token i, averaged over a distribution p of tokens.
+
+        h = sum_i p_i e_i
+
+    Args:
+        num_classes: K, how many tokens there are.
+        width: size of a vector.
+    """
+
+    def __init__(self, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num_classes, width))
+
+    def forward(self, p: Tensor) -> Tensor:
+        """``(..., K)`` to ``(..., width)``."""
+        return (p @ self.weight).to(p.dtype)  # also where products are in half precision
+
+    def lookup(self, tokens: Tensor) -> Tensor:
+        """The vectors of ``tokens``, of any shape ``(...)``, ``(..., width)``."""
+        return F.embedding(tokens, self.weight)
+
+    def peaked(self, tokens: Tensor, odds: Tensor) -> Tensor:
+        """For p with ``exp(odds)`` at the token and 1 elsewhere, up to normalisation.
+
+        The same as ``forward`` without the ``(..., K)`` numbers: one lookup and one mean.
+        """
+        K = len(self.weight)
+        excess = odds.expm1()[..., None]
+        total = K + excess
+        return self.lookup(tokens) * (excess / total) + self.weight.sum(0) / total
 
 
 class TimeLabelEmbedding(nn.Module):
