@@ -94,7 +94,10 @@ def _(manifold: Factored) -> Distribution:
 def placed(distribution: Distribution, x: Tensor) -> Distribution:
     """The same distribution with its parameters in the dtype and on the device of ``x``."""
     # Distributions are frozen dataclasses, so their fields are all that there is to move.
-    given = {f.name: _place(getattr(distribution, f.name), x) for f in _init(distribution)}
+    own = {f.name: getattr(distribution, f.name) for f in _init(distribution)}
+    given = {name: _place(value, x) for name, value in own.items()}
+    if all(given[name] is value for name, value in own.items()):
+        return distribution  # what it computed when it was made is still true
     return replace(distribution, **given)  # type: ignore[type-var]  # see above
 
 
@@ -120,7 +123,8 @@ def _(value: Distribution, x: Tensor) -> Distribution:
 
 @_place.register
 def _(value: tuple, x: Tensor) -> Any:  # type: ignore[type-arg]  # dispatch knows no parameters
-    return tuple(_place(item, x) for item in value)
+    items = tuple(_place(item, x) for item in value)
+    return value if all(a is b for a, b in zip(items, value, strict=True)) else items
 
 
 @singledispatch

@@ -34,6 +34,12 @@ def from_chart(manifold: Manifold, centre: Tensor, y: Tensor) -> Tensor:
     raise ValueError(f"expected a sphere or a torus for local kernels, got {manifold}")
 
 
+@singledispatch
+def squared_lengths(manifold: Manifold, x: Tensor, centres: Tensor) -> Tensor:
+    """|y|^2 of every point about every centre, ``(N, *point_shape), (n, ...) -> (N, n)``."""
+    raise ValueError(f"expected a sphere or a torus for local kernels, got {manifold}")
+
+
 @to_chart.register
 def _(manifold: FlatTorus, centre: Tensor, x: Tensor) -> Tensor:
     return shortest(x - centre)
@@ -42,6 +48,11 @@ def _(manifold: FlatTorus, centre: Tensor, x: Tensor) -> Tensor:
 @from_chart.register
 def _(manifold: FlatTorus, centre: Tensor, y: Tensor) -> Tensor:
     return wrap(centre + y)
+
+
+@squared_lengths.register
+def _(manifold: FlatTorus, x: Tensor, centres: Tensor) -> Tensor:
+    return shortest(x.unsqueeze(1) - centres).square().sum(-1)
 
 
 @to_chart.register
@@ -62,6 +73,12 @@ def _(manifold: Sphere, centre: Tensor, y: Tensor) -> Tensor:
     return manifold.projx(
         (1 - square / 2) * centre + ring * (y[..., :1] * first + y[..., 1:] * second)
     )
+
+
+@squared_lengths.register
+def _(manifold: Sphere, x: Tensor, centres: Tensor) -> Tensor:
+    # The chord; from differences, since products would lose the digits of near points.
+    return torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 def frame(c: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from ..checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
 from ..networks import MLP, EndpointHead
 from ..riemannian import EndpointFlow, GeodesicFlow, VelocityFlow
 from ..settings import Settings, check_settings
-from .local_kernels import NUM_KINDS, LocalKernels, default_reach
+from .local_kernels import NUM_KINDS, LocalKernels
 from .settings import Method, NetworkSettings
 from .spaces import Space
 
@@ -114,7 +114,7 @@ def load_model(name: str) -> PointModel:
     prior = None
     if spec.num_centres:
         kept = parts["prior"].state_dict()
-        prior = LocalKernels(manifold, kept["centres"], kept["weights"], default_reach(manifold))
+        prior = LocalKernels(manifold, kept["centres"], kept["weights"])
     return build_model(spec, manifold, parts["network"], prior)
 
 

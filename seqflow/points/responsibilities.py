@@ -21,7 +21,8 @@ from torch import Tensor
 
 from ..objectives import Batch
 from ..process import Process
-from .local_kernels import LocalKernels, log_kernels_at, neighbours, with_uniform
+from .local_kernels import NUM_KINDS, LocalKernels, log_kernels_at, with_uniform
+from .neighbours import neighbours
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ResponsibleKernels:
         del process  # the law is its prior
         rows = batch["row"]
         chosen = torch.multinomial(self.shares[rows], 1, generator=generator).squeeze(1)
-        m = self.law.factors.shape[1]
+        m = NUM_KINDS
         last = self.near.shape[1] * m
         centre = self.near[rows, (chosen // m).clamp_max(self.near.shape[1] - 1)]
         kind = torch.where(chosen == last, m, chosen % m)

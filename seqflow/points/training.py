@@ -131,9 +131,7 @@ class Smoothing:
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         """The batch with another ``x_1``."""
         rows = batch["row"]
-        kind = torch.multinomial(
-            self.law.weights, len(rows), replacement=True, generator=generator
-        )
+        kind = self.law.kinds(len(rows), generator)
         return {**batch, "x_1": self.law.place(rows, kind, generator)}
 
 

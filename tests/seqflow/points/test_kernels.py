@@ -10,7 +10,8 @@ from geometry.torus import FlatTorus
 from seqflow.points.charts import frame, from_chart, to_chart
 from seqflow.points.distances import squared_discrepancy
 from seqflow.points.kernels import fit_weights, log_scales, one_width, scale_mixture
-from seqflow.points.local_kernels import fit_local_kernels, neighbours
+from seqflow.points.local_kernels import fit_local_kernels
+from seqflow.points.neighbours import neighbours
 from seqflow.points.responsibilities import responsible_kernels
 
 MANIFOLDS = [Sphere(2), FlatTorus(2), FlatTorus(3)]
