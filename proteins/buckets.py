@@ -8,9 +8,10 @@ it is padding and there are few different shapes to compile for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,10 +21,22 @@ from seqflow.batches import Augmentation
 from seqflow.objectives import Batch
 from seqflow.sampling import seeded_generator
 
-from .datasets import Chains
 from .graphs import padded
 
 MAX_PADDING = 0.1
+
+
+class Collection(Protocol):
+    """Chains, or whatever has a length each."""
+
+    @property
+    def lengths(self) -> Tensor:
+        """Residues of each, int64 ``(N,)``."""
+        ...
+
+
+Pad = Callable[[Any, Tensor, int], Batch]
+"""A collection, positions in it and a length to a batch of that length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,22 +88,24 @@ class ChainStream(IterableDataset[Batch]):
         seed: of the shuffling.
         start: number of the first batch.
         augment: changes a batch at random, such as by cropping; or turns it into frames.
+        pad: makes batches of them.
     """
 
     def __init__(
         self,
-        chains: Chains,
+        chains: Collection,
         batch_size: int,
         seed: int,
         start: int = 0,
         augment: Augmentation | None = None,
+        pad: Pad = padded,
     ) -> None:
-        if len(chains) == 0:
+        if len(chains.lengths) == 0:
             raise ValueError("expected chains to train on, got none")
         if batch_size < 1:
             raise ValueError(f"expected a batch of at least one chain, got {batch_size}")
         self.chains, self.batch_size, self.seed = chains, batch_size, seed
-        self.start, self.augment = start, augment
+        self.start, self.augment, self.pad = start, augment, pad
         self.buckets = length_buckets(chains.lengths)
 
     @property
@@ -106,7 +121,7 @@ class ChainStream(IterableDataset[Batch]):
                 epoch = n // per_epoch
                 plan = self._plan(epoch)
             one = plan[n % per_epoch]
-            batch = padded(self.chains, one.index, one.length)
+            batch = self.pad(self.chains, one.index, one.length)
             yield self.augment(batch, seeded_generator(self.seed, 1, n)) if self.augment else batch
 
     def _plan(self, epoch: int) -> list[Bucket]:

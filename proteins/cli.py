@@ -1,4 +1,7 @@
-"""``seqflow proteins``: prepare, train, sample, evaluate. Imports torch only when a verb runs."""
+"""``seqflow proteins``: prepare, train, rectify, sample, evaluate.
+
+Imports torch only when a verb runs.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,19 @@ The folder `out` then holds config.yaml and model.safetensors (the model), train
 curves), parts/ (the chains learned, those it was judged by and those kept for tests) and
 training_state.safetensors (to go on from; delete it when done).
 """
+_RECTIFY = """\
+examples:
+  seqflow proteins rectify configs/proteins/rectified.yaml model=runs/proteins/base
+  seqflow proteins rectify configs/proteins/rectified.yaml model=runs/proteins/base --num 4000
+  seqflow proteins rectify configs/proteins/rectified.yaml model=runs/proteins/base --until filter
+
+Makes a model that needs fewer steps, in three steps of which each leaves its result in `out`:
+  pairs   backbones of the model, with the noise that each came from: pairs.safetensors
+  filter  pairs whose backbone is plausible are kept, and it is said why others are not: pairs.csv
+  model   the model goes on learning, from these pairs: config.yaml, model.safetensors
+Interrupted? Run the same command again. With a larger --num it makes the pairs that are missing,
+but a model that has begun to learn from fewer has to be given another folder.
+"""
 _SAMPLE = """\
 examples:
   seqflow proteins sample --length 64-100 --num 8 --steps 20 --seed 0 --out samples
@@ -48,6 +64,14 @@ chains whose bonds, angles, shape and secondary structure are all within the lim
 ones; it says nothing of sequences, and is no designability.
 """
 
+_PAIR_OPTIONS = {
+    "num": "how many pairs, short for pairs.num=N",
+    "length": "their residues",
+    "steps": "of the sampler",
+    "seed": "of their noise",
+    "batch-size": "chains at once",
+}
+
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
     """Add the verbs of this domain; see `seqflow.cli` for the contract."""
@@ -57,6 +81,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
         verbs.add_parser("prepare", help="read structures into one file", epilog=_PREPARE)
     )
     _add_train(verbs.add_parser("train", help="train a generator", epilog=_TRAIN))
+    _add_rectify(
+        verbs.add_parser("rectify", help="make a generator need fewer steps", epilog=_RECTIFY)
+    )
     _add_sample(verbs.add_parser("sample", help="make backbones", epilog=_SAMPLE))
     _add_evaluate(verbs.add_parser("evaluate", help="judge backbones", epilog=_EVALUATE))
 
@@ -87,6 +114,17 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--device", default="auto", help="auto (default), cpu, cuda, ...")
     verb.set_defaults(handler=run_train)
+
+
+def _add_rectify(verb: argparse.ArgumentParser) -> None:
+    add = verb.add_argument
+    add("config", type=Path, metavar="CONFIG.yaml", help="which model to rectify, and how")
+    add("overrides", nargs="*", metavar="key=value", help="replace a setting, as in out=runs/mine")
+    for name, what in _PAIR_OPTIONS.items():
+        add(f"--{name}", metavar="N" if name != "length" else "L|A-B", help=what)
+    add("--until", choices=("pairs", "filter", "model"), default="model", help="stop after a step")
+    add("--device", default="auto", help="auto (default), cpu, cuda, ...")
+    verb.set_defaults(handler=run_rectify)
 
 
 def _add_sample(verb: argparse.ArgumentParser) -> None:
@@ -159,6 +197,24 @@ def run_train(options: argparse.Namespace) -> None:
     settings = load_settings(GeneratorSettings, options.config, options.overrides)
     train_generator(settings, device=options.device)
     _say(f"wrote {settings.out}; try: seqflow proteins sample --model {settings.out} --out DIR")
+
+
+def run_rectify(options: argparse.Namespace) -> None:
+    """Make a generator need fewer steps."""
+    from seqflow.settings import load_settings
+
+    from .rectification import rectify
+    from .rectification_settings import RectificationSettings
+
+    keys = [name.replace("-", "_") for name in _PAIR_OPTIONS]
+    given = [(key, getattr(options, key)) for key in keys if getattr(options, key) is not None]
+    words = [*options.overrides, *(f"pairs.{key}={value}" for key, value in given)]
+    settings = load_settings(RectificationSettings, options.config, words)
+    rectify(settings, until=options.until, device=options.device)
+    if options.until == "model":
+        _say(
+            f"wrote {settings.out}; try: seqflow proteins sample --model {settings.out} --out DIR"
+        )
 
 
 def run_sample(options: argparse.Namespace) -> None:

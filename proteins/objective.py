@@ -16,8 +16,9 @@ from seqflow.couplings import Coupling, Independent
 from seqflow.objectives import Batch, stratified_times
 
 from .flow import PREVIOUS, ROTATION, TRANSLATION, BackboneFlow
-from .frames import backbone_to_frames
+from .frames import backbone_to_frames, frames_to_backbone
 from .losses import BackboneLoss, Frames, Residues, Target
+from .pairs import NOISE_ROTATION, Pairs
 
 
 def frame_batch(batch: Batch) -> Batch:
@@ -37,6 +38,20 @@ def frame_batch(batch: Batch) -> Batch:
         "linked": _linked(batch),
         "positions": batch["positions"].long(),
     }
+
+
+def pair_batch(pairs: Pairs, index: Tensor, length: int) -> Batch:
+    """Pairs of rectification as :func:`frame_batch` makes chains, with the noise of each.
+
+    Atoms are those of ideal residues, since the sampler made no others; every residue is linked
+    to the next. Frames that are absent get the identity.
+    """
+    batch = dict(pairs.padded(index, length))
+    absent = torch.tensor([1.0, 0, 0, 0])
+    for name in (ROTATION, NOISE_ROTATION):
+        batch[name] = torch.where(batch["mask"].unsqueeze(-1), batch[name], absent)
+    atoms = frames_to_backbone(batch[ROTATION], batch[TRANSLATION])
+    return {**batch, "atoms": atoms, "linked": _linked(batch)}
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from torch import nn
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
 
-from seqflow.objectives import Batch, Objective
+from seqflow.objectives import Batch
 from seqflow.plots import plot_training
 from seqflow.sampling import seeded_generator
-from seqflow.training import TrainingModule, TrainingSettings, fit, seeded
+from seqflow.training import TrainingSettings, fit, seeded
 
-from .buckets import ChainStream, length_buckets
+from .buckets import ChainStream
 from .datasets import Chains, load_chains, save_chains
 from .graphs import padded
 from .lengths import parse_lengths
@@ -23,6 +21,7 @@ from .models import Generator, GeneratorSpec, build_generator, build_loss, save_
 from .objective import BackboneMatching, frame_batch
 from .settings import DataSettings, GeneratorSettings
 from .splits import split_by_cluster
+from .stream_training import Stream, StreamTraining, padded_batches
 
 CHANGEABLE = ("steps", "validate_every", "checkpoint_every")
 """Settings of training that may change when it goes on."""
@@ -34,48 +33,6 @@ class ChainParts(NamedTuple):
     train: Chains
     validation: Chains
     test: Chains
-
-
-class ChainTraining(TrainingModule):
-    """Trains on batches of chains of similar length.
-
-    Args:
-        network: whatever the objective calls.
-        objective: loss of each chain.
-        parts: chains to train on and to judge by.
-        settings: how to train.
-        identity: what must be the same when training goes on.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        objective: Objective,
-        parts: ChainParts,
-        settings: TrainingSettings,
-        identity: dict[str, Any],
-    ) -> None:
-        super().__init__(network, objective, {}, {}, settings, identity=identity)
-        self.parts = parts
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches from the current step on."""
-        own = self.settings
-        stream = ChainStream(
-            self.parts.train, own.batch_size, own.seed, self.global_step, _as_frames
-        )
-        return DataLoader(stream, batch_size=None)
-
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Validation chains, longest first."""
-        chains, size = self.parts.validation, self.settings.batch_size
-        buckets = length_buckets(chains.lengths)
-        pieces: Any = [
-            frame_batch(padded(chains, part, bucket.length))
-            for bucket in buckets
-            for part in bucket.index.split(size)
-        ]
-        return DataLoader(pieces, batch_size=None)
 
 
 def read_parts(settings: DataSettings) -> ChainParts:
@@ -110,8 +67,13 @@ def train_generator(
         generator.flow, build_loss(settings.loss), settings.self_condition
     )
     print(_report(generator.network, parts), file=sys.stderr)  # noqa: T201  # progress
-    module = ChainTraining(
-        generator.network, objective, parts, settings.training, _identity(settings, parts)
+    module = StreamTraining(
+        generator.network,
+        objective,
+        chain_stream(parts.train, settings.training),
+        padded_batches(parts.validation, settings.training.batch_size, frame_chains),
+        settings.training,
+        _identity(settings, parts),
     )
     _save_parts(settings.out / "parts", parts)
     averaged = fit(module, settings.out, device=device, progress=progress)
@@ -122,10 +84,16 @@ def train_generator(
     return generator
 
 
-def _as_frames(batch: Batch, generator: torch.Generator) -> Batch:
-    """As an augmentation that needs no chance: the network is equivariant, so no turning."""
-    del generator
-    return frame_batch(batch)
+def frame_chains(chains: Chains, index: Tensor, length: int) -> Batch:
+    """Chains as a batch of frames; nothing is turned at random, the network is equivariant."""
+    return frame_batch(padded(chains, index, length))
+
+
+def chain_stream(chains: Chains, settings: TrainingSettings) -> Stream:
+    """Shuffled batches of frames."""
+    return lambda start: ChainStream(
+        chains, settings.batch_size, settings.seed, start, pad=frame_chains
+    )
 
 
 def _save_parts(folder: Path, parts: ChainParts) -> None:

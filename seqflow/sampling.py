@@ -119,6 +119,15 @@ class Sampler:
         walks = self._walks(shape, condition, seed)
         return concatenate([_last(states) for states in walks])
 
+    def ends(
+        self, shape: Sequence[int], *, condition: Condition = None, seed: int = 0
+    ) -> tuple[State, State]:
+        """Where the samples started, and the samples: the pairs (x_0, x_1) of rectification."""
+        walks = self._walks(shape, condition, seed)
+        both = [(next(states), _last(states)) for states in walks]
+        first, last = zip(*both, strict=True)
+        return concatenate(first), concatenate(last)
+
     def trajectory(
         self, shape: Sequence[int], *, condition: Condition = None, seed: int = 0
     ) -> State:

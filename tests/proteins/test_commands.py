@@ -18,7 +18,8 @@ from proteins.losses import BackboneLoss
 from proteins.models import GeneratorSpec, build_generator, load_generator
 from proteins.objective import BackboneMatching, frame_batch
 from proteins.settings import GeneratorSettings
-from proteins.training import ChainTraining, read_parts
+from proteins.stream_training import StreamTraining, padded_batches
+from proteins.training import chain_stream, frame_chains, read_parts
 from seqflow.cli import main
 from seqflow.settings import load_settings
 from seqflow.training import fit, seeded
@@ -96,7 +97,11 @@ def test_going_on_equals_never_having_stopped(folder, tmp_path):
         with seeded(0):
             generator = build_generator(spec)
         objective = BackboneMatching(generator.flow, BackboneLoss())
-        module = ChainTraining(generator.network, objective, parts, settings.training, {})
+        stream = chain_stream(parts.train, settings.training)
+        validation = padded_batches(parts.validation, 4, frame_chains)
+        module = StreamTraining(
+            generator.network, objective, stream, validation, settings.training, {}
+        )
         fit(module, tmp_path / out, device="cpu", progress=False, callbacks=list(callbacks))
         return module.averaged.module.state_dict()
 

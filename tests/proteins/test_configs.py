@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from proteins.models import build_flow, build_loss
+from proteins.rectification_settings import RectificationSettings
 from proteins.settings import GeneratorSettings
 from seqflow.schedules import LINEAR, ExponentialSchedule
 from seqflow.settings import load_settings
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "proteins").glob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "configs" / "proteins"
+RECTIFIED = FOLDER / "rectified.yaml"
+CONFIGS = sorted(set(FOLDER.glob("*.yaml")) - {RECTIFIED})
 
 
 def test_there_are_some():
@@ -21,6 +24,13 @@ def test_config_is_valid_and_says_its_command(path):
     settings = load_settings(GeneratorSettings, path)
     assert f"seqflow proteins train configs/proteins/{path.name}" in path.read_text()
     assert str(settings.out).startswith("runs/proteins/")
+
+
+def test_the_configuration_of_rectification_is_valid_and_says_its_command():
+    settings = load_settings(RectificationSettings, RECTIFIED)
+    assert f"seqflow proteins rectify configs/proteins/{RECTIFIED.name}" in RECTIFIED.read_text()
+    assert str(settings.out).startswith("runs/proteins/")
+    build_loss(settings.loss)
 
 
 def test_every_weight_and_schedule_of_a_configuration_is_used():

@@ -113,6 +113,16 @@ def test_mappings_flow_too(num):
     assert {name: tensor.shape for name, tensor in x.items()} == {"a": (num, 3), "b": (num, 3)}
 
 
+@pytest.mark.parametrize("num", [0, 3, BLOCK + 2])
+def test_the_two_ends_are_those_of_the_trajectory(num):
+    sampler = Sampler(TwoWalks(), lambda x, t, c: x, time_grid(3), batch_size=7)
+    x_0, x_1 = sampler.ends((num, 2), seed=4)
+    path = sampler.trajectory((num, 2), seed=4)
+    for name in "ab":
+        assert x_0[name].equal(path[name][0])
+        assert x_1[name].equal(path[name][-1])
+
+
 def test_no_sample_at_all():
     sampler = Sampler(RandomWalk(), Drift(), time_grid(2).double())
     x = sampler.sample((0, 3), condition=torch.zeros(0))
