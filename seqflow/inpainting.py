@@ -131,7 +131,7 @@ class Inpainting(Wrapping):
         return torch.where(self._held(running), certain, running)
 
     def odds(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Those of a process whose states are tokens, held positions at time 1: (batch, length)."""
+        """Those of a process on states of tokens, at held positions those of time 1."""
         running: Tensor = self.process.odds(x_t, t)
         certain = self.process.odds(x_t, torch.ones_like(t))
         return torch.where(self._held(running), certain, running)

@@ -1,0 +1,115 @@
+"""What a YAML file in ``configs/language`` may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from seqflow.settings import Settings
+from seqflow.training import TrainingSettings
+
+Method = Literal["masked", "uniform", "autoregressive"]
+ScheduleName = Literal["linear", "cosine", "kinetic"]
+
+
+class DataSettings(Settings):
+    """What to learn.
+
+    Attributes:
+        corpus: folder that ``seqflow language prepare`` made.
+        length: tokens of a window.
+        validation_windows: windows to judge by while training, at most.
+    """
+
+    corpus: Path
+    length: int = Field(default=128, gt=0, le=65_536)
+    validation_windows: int = Field(default=256, gt=0)
+
+
+class NetworkSettings(Settings):
+    """Size of a transformer.
+
+    Attributes:
+        width: features of a position.
+        layers: blocks.
+        heads: of each attention; the width is a multiple of twice as many.
+    """
+
+    width: int = Field(default=128, gt=0, le=16_384)
+    layers: int = Field(default=4, gt=0, le=1000)
+    heads: int = Field(default=4, gt=0, le=1000)
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"expected a width that is a multiple of twice the heads, {2 * self.heads}, "
+                f"got {self.width}"
+            )
+        return self
+
+
+class PathSettings(Settings):
+    """The parameters of a method; None for its default, and where it has no such thing.
+
+    Attributes:
+        schedule: of ``masked`` and ``uniform``: how much of the datum is there at time t.
+    """
+
+    schedule: ScheduleName | None = None
+
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "masked": {"schedule": "linear"},
+    "uniform": {"schedule": "kinetic"},
+}
+"""The parameters of the methods that have any, with their defaults."""
+
+
+def complete_path(method: str, path: PathSettings | None) -> PathSettings | None:
+    """All parameters of a method, those not given at their defaults; None if it has none.
+
+    Raises ``ValueError`` for a parameter that the method does not have.
+
+    Example:
+        >>> complete_path("masked", None).schedule
+        'linear'
+    """
+    given, own = path.model_dump(exclude_none=True) if path else {}, DEFAULTS.get(method, {})
+    for key in given:
+        if key not in own:
+            raise ValueError(f"the method {method} has no {key}; leave out path.{key}")
+    return PathSettings(**(own | given)) if own else None
+
+
+class GeneratorSettings(Settings):
+    """``seqflow language train``.
+
+    Attributes:
+        data: what to learn.
+        method: how noise becomes text.
+        path: parameters of the method.
+        network: size of the network.
+        training: how long, how fast.
+        out: folder of the model, its training state and its curves.
+    """
+
+    data: DataSettings
+    method: Method = "masked"
+    path: PathSettings | None = None
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings(
+        steps=10_000,
+        batch_size=32,
+        learning_rate=2e-3,
+        ema_decay=0.998,
+        precision="bf16-mixed",
+    )
+    out: Path
+
+    @model_validator(mode="after")
+    def _known_parameters(self) -> Self:
+        complete_path(self.method, self.path)
+        return self
