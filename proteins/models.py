@@ -20,15 +20,12 @@ from seqflow.schedules import LINEAR, ExponentialSchedule, Schedule
 from seqflow.settings import Settings, check_settings
 
 from .flow import BackboneFlow, Schedules
+from .ipa_network import IPANetwork
+from .knn_network import KNNTransformer
 from .losses import BackboneLoss, RotationError, geodesic_error, log_error
 from .network import PairBiasTransformer
-from .settings import (
-    FlowSettings,
-    LossSettings,
-    NetworkSettings,
-    PathSettings,
-    ScheduleSettings,
-)
+from .settings import FlowSettings, LossSettings, PathSettings, ScheduleSettings
+from .trunk_settings import TrunkSettings
 
 DEFAULT_GENERATOR = "backbones"
 
@@ -39,6 +36,11 @@ SCHEDULES: dict[str, Callable[[float], Schedule]] = {
 ROTATION_PRIORS: dict[str, Callable[[float], Distribution]] = {
     "haar": lambda std: Uniform(SO3()),
     "igso3": lambda std: IsotropicGaussianSO3(torch.tensor([1.0, 0, 0, 0]), std),
+}
+TRUNKS: dict[str, Callable[..., nn.Module]] = {
+    "pair-bias": PairBiasTransformer,
+    "ipa": IPANetwork,
+    "knn": KNNTransformer,
 }
 ROTATION_ERRORS: dict[str, RotationError] = {"geodesic": geodesic_error, "log": log_error}
 
@@ -55,7 +57,7 @@ class GeneratorSpec(Settings):
 
     length: str
     flow: FlowSettings
-    network: NetworkSettings
+    network: TrunkSettings
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -84,22 +86,14 @@ def build_loss(settings: LossSettings) -> BackboneLoss:
     return BackboneLoss(**weights, rotation_error=ROTATION_ERRORS[settings.rotation_error])
 
 
-def _pair_bias(size: NetworkSettings) -> nn.Module:
-    return PairBiasTransformer(
-        size.channels,
-        size.layers,
-        size.heads,
-        points=size.points,
-        pair_channels=size.pair_channels,
-    )
-
-
-TRUNKS: dict[str, Callable[[NetworkSettings], nn.Module]] = {"pair-bias": _pair_bias}
+def build_network(settings: TrunkSettings) -> nn.Module:
+    """The network that a configuration describes, with fresh weights."""
+    return TRUNKS[settings.trunk](**settings.model_dump(exclude={"trunk"}))
 
 
 def build_generator(spec: GeneratorSpec) -> Generator:
     """A generator with fresh weights."""
-    return Generator(spec, build_flow(spec.flow), TRUNKS[spec.network.trunk](spec.network))
+    return Generator(spec, build_flow(spec.flow), build_network(spec.network))
 
 
 def save_generator(folder: Path, generator: Generator) -> None:

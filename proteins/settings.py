@@ -11,6 +11,9 @@ from seqflow.settings import Settings
 from seqflow.training import TrainingSettings
 
 from .lengths import parse_lengths
+from .trunk_settings import PairBiasSettings, TrunkSettings
+
+NetworkSettings = PairBiasSettings
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -41,32 +44,6 @@ class DataSettings(Settings):
     def _leaves_some(self) -> Self:
         if self.validation + self.test >= 1:
             raise ValueError("validation and test leave no chain to train on")
-        return self
-
-
-class NetworkSettings(Settings):
-    """Kind and size of the network.
-
-    Attributes:
-        trunk: its kind.
-        channels: width.
-        layers: blocks.
-        heads: of each block; they divide the width.
-        points: that a residue sends, a head.
-        pair_channels: hidden numbers of a pair.
-    """
-
-    trunk: Literal["pair-bias"] = "pair-bias"
-    channels: int = Field(default=192, gt=0, le=2048)
-    layers: int = Field(default=6, gt=0, le=64)
-    heads: int = Field(default=8, gt=0, le=64)
-    points: int = Field(default=4, gt=0, le=64)
-    pair_channels: int = Field(default=64, gt=0, le=1024)
-
-    @model_validator(mode="after")
-    def _divides(self) -> Self:
-        if self.channels % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide the width {self.channels}")
         return self
 
 
@@ -145,14 +122,17 @@ class GeneratorSettings(Settings):
         network: kind and size.
         loss: how predictions are judged.
         self_condition: probability of showing the network its own prediction.
+        coupling: which noise goes with which chain: ``independent``, ``align``, turned onto it, or
+            ``optimal-transport``, also permuted among the chains of one length in a batch.
         training: how long, how fast.
         out: folder of the model, its training state, its curves and the parts of the data.
     """
 
     data: DataSettings
     flow: FlowSettings = FlowSettings()
-    network: NetworkSettings = NetworkSettings()
+    network: TrunkSettings = PairBiasSettings()
     loss: LossSettings = LossSettings()
     self_condition: float = Field(default=0.5, ge=0, le=1)
+    coupling: Literal["independent", "align", "optimal-transport"] = "independent"
     training: TrainingSettings = TrainingSettings()
     out: Path
