@@ -206,7 +206,8 @@ class MaskedEuclidean(LinearSpace):
     @property
     def dim(self) -> int:
         """Intrinsic dimension, (points under the mask - 1) d, of the largest cloud."""
-        return max(int(self.mask.sum(-1).max()) - 1, 0) * self.d
+        points = self.mask.sum(-1)
+        return max(int(points.max()) - 1, 0) * self.d if points.numel() else 0
 
     @property
     def point_shape(self) -> tuple[int, ...]:

@@ -89,6 +89,7 @@ class ChainStream(IterableDataset[Batch]):
         start: number of the first batch.
         augment: changes a batch at random, such as by cropping; or turns it into frames.
         pad: makes batches of them.
+        max_padding: largest share of a batch that is padding; 0 for batches of one length.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class ChainStream(IterableDataset[Batch]):
         start: int = 0,
         augment: Augmentation | None = None,
         pad: Pad = padded,
+        max_padding: float = MAX_PADDING,
     ) -> None:
         if len(chains.lengths) == 0:
             raise ValueError("expected chains to train on, got none")
@@ -106,7 +108,7 @@ class ChainStream(IterableDataset[Batch]):
             raise ValueError(f"expected a batch of at least one chain, got {batch_size}")
         self.chains, self.batch_size, self.seed = chains, batch_size, seed
         self.start, self.augment, self.pad = start, augment, pad
-        self.buckets = length_buckets(chains.lengths)
+        self.buckets = length_buckets(chains.lengths, max_padding)
 
     @property
     def batches_per_epoch(self) -> int:

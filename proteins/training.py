@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from seqflow.couplings import Coupling, Independent
 from seqflow.objectives import Batch
 from seqflow.plots import plot_training
 from seqflow.sampling import seeded_generator
 from seqflow.training import TrainingSettings, fit, seeded
 
-from .buckets import ChainStream
+from .buckets import MAX_PADDING, ChainStream
+from .couplings import AlignedNoise, TransportedNoise
 from .datasets import Chains, load_chains, save_chains
 from .graphs import padded
 from .lengths import parse_lengths
@@ -25,6 +27,21 @@ from .stream_training import Stream, StreamTraining, padded_batches
 
 CHANGEABLE = ("steps", "validate_every", "checkpoint_every")
 """Settings of training that may change when it goes on."""
+
+
+class CouplingChoice(NamedTuple):
+    """A coupling, and how much padding the batches may have that it is given."""
+
+    noise: Coupling
+    max_padding: float = MAX_PADDING
+
+
+COUPLINGS: dict[str, CouplingChoice] = {
+    "independent": CouplingChoice(Independent()),
+    "align": CouplingChoice(AlignedNoise()),
+    # Only chains of one length can be matched, so batches have no others.
+    "optimal-transport": CouplingChoice(TransportedNoise(), max_padding=0.0),
+}
 
 
 class ChainParts(NamedTuple):
@@ -63,14 +80,15 @@ def train_generator(
     )
     with seeded(settings.training.seed):
         generator = build_generator(spec)
+    coupling = COUPLINGS[settings.coupling]
     objective = BackboneMatching(
-        generator.flow, build_loss(settings.loss), settings.self_condition
+        generator.flow, build_loss(settings.loss), settings.self_condition, coupling.noise
     )
     print(_report(generator.network, parts), file=sys.stderr)  # noqa: T201  # progress
     module = StreamTraining(
         generator.network,
         objective,
-        chain_stream(parts.train, settings.training),
+        chain_stream(parts.train, settings.training, coupling.max_padding),
         padded_batches(parts.validation, settings.training.batch_size, frame_chains),
         settings.training,
         _identity(settings, parts),
@@ -89,10 +107,17 @@ def frame_chains(chains: Chains, index: Tensor, length: int) -> Batch:
     return frame_batch(padded(chains, index, length))
 
 
-def chain_stream(chains: Chains, settings: TrainingSettings) -> Stream:
+def chain_stream(
+    chains: Chains, settings: TrainingSettings, max_padding: float = MAX_PADDING
+) -> Stream:
     """Shuffled batches of frames."""
     return lambda start: ChainStream(
-        chains, settings.batch_size, settings.seed, start, pad=frame_chains
+        chains,
+        settings.batch_size,
+        settings.seed,
+        start,
+        pad=frame_chains,
+        max_padding=max_padding,
     )
 
 
@@ -124,6 +149,7 @@ def _provenance(settings: GeneratorSettings, parts: ChainParts) -> dict[str, Any
         "test": settings.data.test,
         "loss": settings.loss.model_dump(mode="json"),
         "self_condition": settings.self_condition,
+        "coupling": settings.coupling,
         "steps": settings.training.steps,
         "batch_size": settings.training.batch_size,
         "seed": settings.training.seed,
@@ -135,4 +161,6 @@ def _identity(settings: GeneratorSettings, parts: ChainParts) -> dict[str, Any]:
     identity = settings.model_dump(mode="json", exclude={"out": True, "data": {"path"}})
     for key in CHANGEABLE:
         identity["training"].pop(key)
+    if settings.coupling == "independent":  # states of before there was a choice go on
+        identity.pop("coupling")
     return identity | {"kind": "backbones", "chains": len(parts.train)}

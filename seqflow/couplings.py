@@ -124,12 +124,22 @@ class OptimalTransport:
     @torch.no_grad()
     def match(self, x_0: Tensor, x_1: Tensor) -> Tensor:
         """The permutation s: x_0[s[b]] goes with x_1[b], ``(n,)``."""
-        from scipy.optimize import linear_sum_assignment
+        return least_cost_permutation(self.cost(x_0, x_1))
 
-        cost = self.cost(x_0, x_1)
-        if not cost.isfinite().all():
-            raise ValueError(
-                "expected finite costs of transport, got NaN or inf; look at the data"
-            )
-        _, chosen = linear_sum_assignment(cost.T.double().cpu().numpy())
-        return torch.from_numpy(chosen).to(x_0.device)
+
+def least_cost_permutation(cost: Tensor) -> Tensor:
+    """The s of least sum_b cost[s[b], b], ``(n,)``, of costs ``(n, n)``; on the CPU.
+
+    Raises:
+        ValueError: for costs that are not finite numbers.
+
+    Example:
+        >>> least_cost_permutation(torch.tensor([[5.0, 1.0], [2.0, 4.0]]))
+        tensor([1, 0])
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if not cost.isfinite().all():
+        raise ValueError("expected finite costs of transport, got NaN or inf; look at the data")
+    _, chosen = linear_sum_assignment(cost.T.double().cpu().numpy())
+    return torch.from_numpy(chosen).to(cost.device)

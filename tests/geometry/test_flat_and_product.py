@@ -130,3 +130,9 @@ def test_times_are_checked_on_request(t, message):
     with pytest.raises(ValueError, match=message):
         check_time(t)
     check_time(torch.tensor([0.0, 1.0]))
+
+
+def test_no_cloud_at_all_is_a_space_too():
+    m = MaskedEuclidean(torch.ones(0, 4, dtype=torch.bool), 3)
+    assert m.dim == 0
+    assert m.projx(torch.zeros(0, 4, 3)).shape == (0, 4, 3)

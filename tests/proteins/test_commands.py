@@ -5,6 +5,7 @@ import csv
 import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
+from safetensors.torch import load_file
 
 from proteins.backbone import Backbone
 from proteins.chain_builder import build_backbone, ideal_coordinates
@@ -112,6 +113,19 @@ def test_going_on_equals_never_having_stopped(folder, tmp_path):
 def test_another_loss_is_another_training(folder, model, capsys):
     assert main(["proteins", "train", str(folder / "base.yaml"), "loss.links=2"]) == 2
     assert "the training state was made with loss" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("coupling", ["align", "optimal-transport"])
+def test_noise_can_be_coupled_to_the_chains(folder, model, capsys, coupling):
+    out = folder / coupling
+    command = ["proteins", "train", str(folder / "base.yaml"), f"coupling={coupling}"]
+    assert main([*command, f"out={out}", "--device", "cpu"]) == 0
+    assert load_generator(str(out)).spec.provenance["coupling"] == coupling
+    a, b = (load_file(f / "model.safetensors") for f in (out, folder / "base"))
+    assert any(not a[name].equal(b[name]) for name in a)
+    # Another way of training is another training.
+    assert main([*command, f"out={model}"]) == 2
+    assert f"was made with coupling None, not '{coupling}'" in capsys.readouterr().err
 
 
 def test_samples_are_written_with_their_table_and_pictures(folder, model, capsys):
