@@ -96,9 +96,13 @@ def nearest_training(sample: Tensor, training: Sequence[Tensor]) -> Nearest:
     """
     if sample.ndim != 2 or sample.shape[0] < 1 or sample.shape[1] != 3:
         raise ValueError(f"expected a CA trace (L, 3), L >= 1, got {tuple(sample.shape)}")
-    places = [
-        _best_place(sample, other, chain) for chain, other in enumerate(training) if len(other)
-    ]
+    by_length: dict[int, list[int]] = {}
+    for chain, other in enumerate(training):
+        by_length.setdefault(len(other), []).append(chain)
+    places: list[_Place] = []
+    for length, group in by_length.items():
+        if length:
+            places += _best_places(sample, torch.stack([training[i] for i in group]), group)
     best = Nearest(0.0, -1, 0)
     for place in sorted(places, reverse=True)[:CANDIDATES]:
         window, fixed = _align(sample, training[place.chain], place.start)
@@ -107,18 +111,21 @@ def nearest_training(sample: Tensor, training: Sequence[Tensor]) -> Nearest:
     return best
 
 
-def _best_place(sample: Tensor, other: Tensor, chain: int) -> _Place:
-    """The best place along one training chain, by least-squares superposition of all places."""
-    longer, shorter = (other, sample) if len(other) >= len(sample) else (sample, other)
-    windows = longer.unfold(0, len(shorter), 1).transpose(-1, -2)
+def _best_places(sample: Tensor, others: Tensor, chains: Sequence[int]) -> list[_Place]:
+    """The best place along each training chain of one length, ``(n, M, 3)``, all at once."""
+    size = min(len(sample), others.shape[1])
+    # (n or 1, places, size, 3): whichever is longer is cut into windows.
+    ours, theirs = (x.unfold(1, size, 1).transpose(-1, -2) for x in (sample[None], others))
     d_0 = tm_distance_scale(len(sample))
-    parts = []
-    for part in windows.split(max(CHUNK // (3 * len(shorter)), 1)):
-        square = (kabsch(shorter, part).apply(shorter) - part).square().sum(-1)
-        parts.append((1 / (1 + square / d_0**2)).sum(-1) / len(sample))
-    scores = torch.cat(parts)
-    start = int(scores.argmax())
-    return _Place(float(scores[start]), chain, start)
+    num = max(ours.shape[1], theirs.shape[1])
+    places: list[tuple[float, int]] = []
+    for part in theirs.split(max(CHUNK // (3 * num * size), 1)):
+        square = (kabsch(ours, part).apply(ours) - part).square().sum(-1)
+        best = ((1 / (1 + square / d_0**2)).sum(-1) / len(sample)).max(-1)
+        places += zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    return [
+        _Place(score, chain, start) for chain, (score, start) in zip(chains, places, strict=True)
+    ]
 
 
 def _align(sample: Tensor, other: Tensor, start: int) -> tuple[Tensor, Tensor]:
