@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .models import Generator
 
 TOKENIZERS = ("character", "bpe")
 
@@ -26,6 +30,19 @@ Interrupted? Run the same command again: training goes on where it stopped, bit 
 The folder `out` then holds config.yaml, tokenizer.json and model.safetensors (the model),
 training.png (its curves) and training_state.safetensors (to go on from; delete it when done).
 """
+_SAMPLE = """\
+examples:
+  seqflow language sample --prompt "it was " --length 256 --steps 64 --seed 0
+  seqflow language sample --template "it was ______ of times it was the ______ of times"
+  seqflow language sample --model runs/language/characters-masked --num 20 --out sheet.html
+  seqflow language sample --temperature 0.8 --top-p 0.95 --num 1000 --out samples.jsonl
+
+A prompt is what every text begins with. In a template, any text is held and each _ (or what
+--mark says) is one free token; its length is that of the texts. Models but autoregressive ones
+fill gaps so that they fit what is behind them, too. --out writes plain text, records for
+`evaluate` (.jsonl) or a sheet to look at (.md, .html). The same seed gives the same texts,
+whatever the batch size.
+"""
 _EVALUATE = """\
 examples:
   seqflow language evaluate data/novels --model runs/language/characters-masked
@@ -44,6 +61,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_prepare(verbs.add_parser("prepare", help="make a corpus of text files", epilog=_PREPARE))
     _add_train(verbs.add_parser("train", help="train a generator", epilog=_TRAIN))
+    _add_sample(verbs.add_parser("sample", help="make text", epilog=_SAMPLE))
     _add_evaluate(verbs.add_parser("evaluate", help="judge text or a model", epilog=_EVALUATE))
 
 
@@ -75,6 +93,24 @@ def _add_train(verb: argparse.ArgumentParser) -> None:
     add("overrides", nargs="*", metavar="key=value", help="replace a setting, as in out=runs/mine")
     add("--device", default="auto", help="auto (default), cpu, cuda, ...")
     verb.set_defaults(handler=run_train)
+
+
+def _add_sample(verb: argparse.ArgumentParser) -> None:
+    add = verb.add_argument
+    add("--model", help="folder of a model, or a bundled one by name (default: novels)")
+    add("--num", type=int, default=4, help="how many texts (default: 4)")
+    add("--length", type=int, help="tokens of each (default: as trained)")
+    add("--prompt", help="what each text begins with (default: nothing)")
+    add("--template", help="text to hold, _ where free (default: none)")
+    add("--mark", default="_", help="of free positions in the template (default: _)")
+    add("--steps", type=int, help="of the sampler (default: 64; autoregressive: the length)")
+    add("--temperature", type=float, default=1.0, help="below 1: more typical (default: 1)")
+    add("--top-p", type=float, default=1.0, help="mass of the tokens kept (default: 1, all)")
+    add("--seed", type=int, default=0, help="(default: 0)")
+    add("--batch-size", type=int, default=64, help="texts at once (default: 64)")
+    add("--device", default="auto", help="auto (default), cpu, cuda, ...")
+    add("--out", default="-", help="file, by suffix; see below (default: text to stdout)")
+    verb.set_defaults(handler=run_sample)
 
 
 def _add_evaluate(verb: argparse.ArgumentParser) -> None:
@@ -123,6 +159,55 @@ def run_train(options: argparse.Namespace) -> None:
     settings = load_settings(GeneratorSettings, options.config, options.overrides)
     train_generator(settings, device=options.device)
     _say(f"wrote {settings.out}; try: seqflow language sample --model {settings.out}")
+
+
+def run_sample(options: argparse.Namespace) -> None:
+    """Make text."""
+    from seqflow.files import check_writable
+
+    from .generation import Decoding, generate
+    from .models import DEFAULT_GENERATOR, load_generator
+    from .writing import write_samples
+
+    check_writable(options.out)
+    generator = load_generator(options.model or DEFAULT_GENERATOR)
+    texts = generate(
+        generator,
+        options.num,
+        length=options.length,
+        template=_template(options, generator),
+        decoding=Decoding(options.steps, options.temperature, options.top_p),
+        seed=options.seed,
+        batch_size=options.batch_size,
+        device=options.device,
+        progress=True,
+    )
+    told = ("prompt", "template", "steps", "temperature", "top_p", "seed")
+    description = {"model": options.model or DEFAULT_GENERATOR, "method": generator.spec.method}
+    description |= {
+        key: getattr(options, key) for key in told if getattr(options, key) is not None
+    }
+    write_samples(options.out, texts, description)
+    if options.out != "-":
+        _say(f"wrote {len(texts)} texts to {options.out}")
+
+
+def _template(options: argparse.Namespace, generator: Generator) -> tuple[int, ...] | None:
+    """The tokens that the words of the command line hold."""
+    from .templates import continue_prompt, read_template
+
+    length = options.length or generator.spec.length
+    if options.template is not None and options.prompt is not None:
+        raise ValueError("--prompt is a template that holds a beginning: give one of them")
+    tokens = None
+    if options.template is not None:
+        tokens = read_template(options.template, generator.tokenizer, options.mark)
+    elif options.prompt is not None:
+        tokens = continue_prompt(options.prompt, length, generator.tokenizer)
+    wanted = len(tokens) if tokens is not None else length
+    if wanted > generator.spec.length:
+        _say(f"note: {wanted} tokens are more than the {generator.spec.length} of training")
+    return tokens
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

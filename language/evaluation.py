@@ -94,31 +94,43 @@ def read_file(
 ) -> Texts:
     """Windows of the texts in a file; raises ``ValueError`` for one that cannot be encoded."""
     texts = _read_texts(path, by_line)
-    encoded = []
-    for number, text in enumerate(texts, 1):
-        try:
-            encoded.append(torch.from_numpy(generator.tokenizer.encode(text)))
-        except ValueError as error:
-            raise ValueError(f"{path}: text {number}: {error}") from None
-    tokens = sum(map(len, encoded))
-    if not tokens:
-        raise ValueError(f"{path}: expected a text, got none")
-    windows = _windows(encoded, generator.spec.length)
+    try:
+        windows = split_windows(texts, generator)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    tokens = sum(each.numel() for each in windows)
     if num_windows is not None:
         windows = [each[:num_windows] for each in windows]
     return Texts(windows, sum(map(len, texts)) / tokens, texts)
 
 
+def split_windows(texts: Sequence[str], generator: Generator) -> list[Tensor]:
+    """All texts in windows as long as the model's, and what is left over; one tensor a length.
+
+    Raises ``ValueError`` for a text that the model's tokenizer cannot write, or none at all.
+    """
+    length = generator.spec.length
+    by_length: dict[int, list[Tensor]] = {}
+    for number, text in enumerate(texts, 1):
+        try:
+            tokens = torch.from_numpy(generator.tokenizer.encode(text))
+        except ValueError as error:
+            raise ValueError(f"text {number}: {error}") from None
+        for piece in tokens.split(length):
+            if len(piece):
+                by_length.setdefault(len(piece), []).append(piece)
+    if not by_length:
+        raise ValueError("expected a text, got none")
+    return [torch.stack(pieces) for _, pieces in sorted(by_length.items(), reverse=True)]
+
+
 def ladder_rows(folder: Path, part: str) -> dict[str, Row]:
     """What the whole part costs n-grams learned from the part ``train``, by name."""
     corpus = load_corpus(folder)
-    own = corpus.part(part)
+    own, train = corpus.part(part), corpus.part("train")
     ratio = own.characters / len(own.tokens)
-    found = ladder(
-        np.asarray(corpus.part("train").tokens),
-        np.asarray(own.tokens),
-        corpus.tokenizer.num_classes,
-    )
+    texts = np.asarray(train.tokens), np.asarray(own.tokens)
+    found = ladder(*texts, corpus.tokenizer.num_classes)
     return {
         f"n-gram of order {order}": {
             "bits/character": cost / ratio,
@@ -155,16 +167,6 @@ def write_table(path: Path, rows: Mapping[str, Mapping[str, float]]) -> None:
 
 def _cell(column: str, value: float) -> str:
     return f"{value:.0f}" if column == "tokens" else f"{value:.3f}"
-
-
-def _windows(encoded: Sequence[Tensor], length: int) -> list[Tensor]:
-    """All texts in windows of ``length``, and what is left over; one tensor a length."""
-    by_length: dict[int, list[Tensor]] = {}
-    for tokens in encoded:
-        for piece in tokens.split(length):
-            if len(piece):
-                by_length.setdefault(len(piece), []).append(piece)
-    return [torch.stack(pieces) for _, pieces in sorted(by_length.items(), reverse=True)]
 
 
 def _read_texts(path: Path, by_line: bool) -> list[str]:

@@ -1,0 +1,49 @@
+"""Templates: texts of which some positions are given, as in ``it was _____ of times``.
+
+The mark ``_`` (or another, where it is a letter of the alphabet) stands for one free token;
+what is between marks is held.
+"""
+
+from __future__ import annotations
+
+from seqflow.inpainting import FREE
+
+from .tokenizers import Tokenizer
+
+MARK = "_"
+
+
+def read_template(text: str, tokenizer: Tokenizer, mark: str = MARK) -> tuple[int, ...]:
+    """A token of each position, `seqflow.inpainting.FREE` where anything may be.
+
+    Raises ``ValueError`` for an empty template, a mark that is not one character, and what the
+    tokenizer cannot write.
+
+    Example:
+        >>> from language.tokenizers import CharacterTokenizer
+        >>> read_template("ab__a", CharacterTokenizer(" abc"))
+        (1, 2, -1, -1, 1)
+    """
+    if len(mark) != 1:
+        raise ValueError(f"expected one character that marks free positions, got {mark!r}")
+    if not text:
+        raise ValueError("expected a template of at least one position, got none")
+    tokens: list[int] = []
+    for number, piece in enumerate(text.split(mark)):
+        tokens += [FREE] if number else []
+        tokens += tokenizer.encode(piece).tolist()
+    return tuple(tokens)
+
+
+def continue_prompt(prompt: str, length: int, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """A template of ``length`` tokens that begins with a text.
+
+    Raises ``ValueError`` if the text alone is longer.
+    """
+    tokens = tokenizer.encode(prompt).tolist()
+    if len(tokens) > length:
+        raise ValueError(
+            f"the prompt has {len(tokens)} tokens, more than the {length} of a sample; give "
+            "a larger --length"
+        )
+    return (*tokens, *[FREE] * (length - len(tokens)))
