@@ -69,7 +69,7 @@ def nucleus(logits: Tensor, top_p: float) -> Tensor:
     A token is kept if those before it in the order of probability have less mass than that, so
     at least one is; equals beside the last are in order of their numbers.
     """
-    ordered, order = logits.sort(-1, descending=True, stable=True)
+    ordered, order = torch.sort(logits, dim=-1, descending=True, stable=True)
     p = ordered.softmax(-1)
     before = p.cumsum(-1) - p
     kept = torch.empty_like(before, dtype=torch.bool).scatter_(-1, order, before < top_p)
