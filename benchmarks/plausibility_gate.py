@@ -66,7 +66,8 @@ def interval(passed: Tensor) -> str:
     n, p, z = len(passed), float(passed.double().mean()), 1.96
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return f"{100 * p:.1f} ({100 * (centre - half):.1f} .. {100 * (centre + half):.1f})"
+    low, high = max(centre - half, 0.0), min(centre + half, 1.0)
+    return f"{100 * p:.1f} ({100 * low:.1f} .. {100 * high:.1f})"
 
 
 def tables(chains: list[Chain], seed: int) -> list[str]:
