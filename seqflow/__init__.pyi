@@ -29,6 +29,8 @@ from .process import Tiltable as Tiltable
 from .product_process import Memory as Memory
 from .product_process import Part as Part
 from .product_process import ProductProcess as ProductProcess
+from .radial import ParticleTable as ParticleTable
+from .radial import RadialFlow as RadialFlow
 from .riemannian import EndpointFlow as EndpointFlow
 from .riemannian import VelocityFlow as VelocityFlow
 from .sampling import Predictor as Predictor

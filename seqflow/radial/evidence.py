@@ -1,0 +1,57 @@
+r"""What a state says of its own token: Bayes' rule with a wrapped normal for the bridge.
+
+With the mean m_k = A e_k + A' x_0 of token k and the spread rho of `moments`, theta_k the angle
+between x and m_k, and n = K,
+
+    log p(x | k) = -theta_k^2/(2 rho^2) + (n - 1) log(theta_k/sin theta_k) + constant.
+
+All terms are functions of S_k = sin^2(theta_k/2) = S_0 - A x_k/2, where
+
+    S_0 = (1 - A' <x, x_0>)/2 = ((1 - A') + A' |x - x_0|^2/2)/2
+
+has its full relative precision however early, when rho^2 and S_0 are small together. The value at
+S_0 is taken off, so that large K do not make large numbers. The bridge is not quite a wrapped
+normal: for single tokens the bound with this evidence is within 0.5% of the entropy.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..process import expand_time
+from .angles import angle_ratio
+from .bridge import Bridge
+from .moments import MomentTable
+
+
+def log_evidence(bridge: Bridge, table: MomentTable, x_t: Tensor, time: Tensor) -> Tensor:
+    """Log p(x_t | k) up to a constant per position, ``(batch, length, K)``.
+
+    Finite everywhere: rho^2 counts as at least eps v_1.
+
+    Args:
+        bridge: the law.
+        table: its moments.
+        x_t: ``(batch, length, K + 1)``.
+        time: the angles of the times, ``(batch,)``.
+    """
+    mean = table.at(time)
+    sine = bridge.sine
+    A, A_0 = mean.travelled.sin() / sine, mean.angle.sin() / sine
+    middle = (bridge.angle + mean.angle) / 2
+    # 1 - A', from sin theta_0 - sin phi as a product.
+    rest = 2 * middle.cos() * (mean.travelled / 2).sin() / sine
+    origin = bridge.origin(x_t.dtype, x_t.device)
+    chord = (x_t - origin).square().sum(-1, keepdim=True) / 2
+    S_0 = (expand_time(rest, x_t) + expand_time(A_0, x_t) * chord) / 2
+    S = S_0 - expand_time(A / 2, x_t) * x_t[..., :-1]
+    floor = bridge.variance * torch.finfo(time.dtype).eps
+    rho2 = expand_time(mean.variance.clamp_min(floor), x_t)
+    return _log_density(S, rho2, bridge.num_classes) - _log_density(S_0, rho2, bridge.num_classes)
+
+
+def _log_density(S: Tensor, rho2: Tensor, n: int) -> Tensor:
+    """-theta^2/(2 rho^2) + (n - 1) log(theta/sin theta), with theta^2 = 4 f^2 S (1 - S)."""
+    f = angle_ratio(S)
+    return (n - 1) * f.log() - 2 * f.square() * S * (1 - S) / rho2
