@@ -46,6 +46,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "autoregressive": {"method": "autoregressive"},
     "masked": {"method": "masked"},
     "uniform": {"method": "uniform"},
+    "radial from the mask": {"method": "radial", "path": {"start": 0.0}},
+    "radial from the centre": {"method": "radial", "path": {"start": 1.0}},
 }
 """The settings of each row, by its name."""
 STAGES = ("train", "ladder", "bits", "samples")

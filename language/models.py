@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
+from torch import nn
 
 from seqflow.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
+from seqflow.denoiser import EvidenceDenoiser
 from seqflow.inpainting import Inpainting
 from seqflow.networks import Transformer
 from seqflow.settings import Settings, check_settings
@@ -70,8 +72,15 @@ def build_generator(spec: GeneratorSpec, tokenizer: Tokenizer) -> Generator:
     network = Transformer(
         K, K, width=size.width, num_layers=size.layers, num_heads=size.heads, causal=causal
     )
-    predictor = TokenCausalPredictor(network) if causal else TokenDenoiser(process, network)
-    return Generator(spec, tokenizer, process, predictor)
+    return Generator(spec, tokenizer, process, _PREDICTORS[spec.method](process, network))
+
+
+_PREDICTORS: dict[str, Callable[[Any, Transformer], nn.Module]] = {
+    "radial": EvidenceDenoiser,  # states are points, which speak for all tokens
+    "masked": TokenDenoiser,
+    "uniform": TokenDenoiser,
+    "autoregressive": lambda _, network: TokenCausalPredictor(network),
+}
 
 
 def save_generator(folder: Path, generator: Generator) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from seqflow.settings import Settings
 from seqflow.training import TrainingSettings
 
-Method = Literal["masked", "uniform", "autoregressive"]
+Method = Literal["radial", "masked", "uniform", "autoregressive"]
 ScheduleName = Literal["linear", "cosine", "kinetic"]
 
 
@@ -56,14 +56,20 @@ class PathSettings(Settings):
 
     Attributes:
         schedule: of ``masked`` and ``uniform``: how much of the datum is there at time t.
+        start: of ``radial``: where all tokens start, 0 at the mask, 1 at the centre of tokens.
+        variance: of ``radial``: of the noise in one direction over all times.
     """
 
     schedule: ScheduleName | None = None
+    start: float | None = Field(default=None, ge=0, le=1)
+    variance: float | None = Field(default=None, gt=0, le=10)
 
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "masked": {"schedule": "linear"},
     "uniform": {"schedule": "kinetic"},
+    # Without a variance it is 1/K, so that noise is as long whatever the alphabet.
+    "radial": {"start": 0.0, "variance": None},
 }
 """The parameters of the methods that have any, with their defaults."""
 

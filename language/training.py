@@ -14,6 +14,7 @@ from seqflow.training import TrainingModule, TrainingSettings, fit, seeded
 
 from .corpus import Corpus, Part, load_corpus
 from .models import Generator, GeneratorSpec, build_generator, save_generator
+from .processes import build_training_process
 from .settings import GeneratorSettings, complete_path
 from .windows import WindowStream
 
@@ -87,9 +88,12 @@ def _module(settings: GeneratorSettings, corpus: Corpus, generator: Generator) -
     if "validation" in corpus.parts:
         windows = corpus.part("validation").windows(data.length, data.validation_windows)
         validation = {"x_1": windows}
+    process = build_training_process(
+        settings.method, generator.spec.num_classes, generator.spec.path
+    )
     return WindowTraining(
         generator.network,
-        FlowMatching(generator.process),
+        FlowMatching(process),
         part,
         data.length,
         validation,

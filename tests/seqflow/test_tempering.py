@@ -101,6 +101,6 @@ def test_every_process_samples_what_is_left(process):
     sampler = Sampler(process, Tempering(predictor, 1.0, 0.6), time_grid(6))
     tokens = process.decode(sampler.sample((64, 6), seed=0))
     assert (tokens == 0).any()
-    # Only evidence can bring others in, where it outweighs the prior; masks and prefixes have none.
+    # Only evidence can bring others in, where it outweighs the prior: masks have none.
     if not isinstance(process, UniformFlow | DirichletFlow):
         assert (tokens <= 1).all()
