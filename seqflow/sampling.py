@@ -128,6 +128,11 @@ class Sampler:
         first, last = zip(*both, strict=True)
         return concatenate(first), concatenate(last)
 
+    @torch.no_grad()
+    def prior(self, shape: Sequence[int], *, seed: int = 0) -> State:
+        """The states x_0 that ``sample`` starts from with the same seed."""
+        return self._prior(shape, self._generators(seed, 0, shape[0]))
+
     def trajectory(
         self, shape: Sequence[int], *, condition: Condition = None, seed: int = 0
     ) -> State:
@@ -149,11 +154,15 @@ class Sampler:
         with tqdm(total=total, unit="step", desc="sampling", disable=not self.progress) as bar:
             for start, own in zip(starts, conditions, strict=False):
                 size = min(num - start, BLOCK * blocks)
-                generators = [
-                    seeded_generator(seed, (start + i) // BLOCK, device=self.times.device)
-                    for i in range(0, max(size, 1), BLOCK)
-                ]
+                generators = self._generators(seed, start, size)
                 yield self._walk((size, *shape[1:]), own, generators, bar)
+
+    def _generators(self, seed: int, start: int, size: int) -> list[torch.Generator]:
+        """Those of the blocks that rows ``start`` to ``start + size`` belong to."""
+        return [
+            seeded_generator(seed, (start + i) // BLOCK, device=self.times.device)
+            for i in range(0, max(size, 1), BLOCK)
+        ]
 
     @torch.no_grad()
     def _walk(

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 KINDS = ("sphere", "torus", "so3", "hyperbolic", "mesh")
+SOLVERS = ("euler", "midpoint", "rk4", "adaptive")
 
 _TRAIN = """\
 examples:
@@ -25,6 +26,10 @@ _SAMPLE = """\
 examples:
   seqflow points sample --model runs/volcano --num 1000 --seed 0 --out new.csv
   seqflow points sample --model runs/volcano --steps 20 --solver rk4        to stdout
+  seqflow points sample --model runs/volcano --solver adaptive              as exact as evaluate
+
+The solver adaptive chooses its steps by error control; --steps does not matter then. For the
+way back, from data to noise, see: seqflow points evaluate --latent.
 
 The same seed gives the same points, whatever the batch size. Columns and units are those of
 the training data: latitude and longitude in degrees on the globe.
@@ -33,12 +38,14 @@ _EVALUATE = """\
 examples:
   seqflow points evaluate volcano.csv --model runs/volcano
   seqflow points evaluate other.csv --model runs/volcano --all --picture globe.png
+  seqflow points evaluate volcano.csv --model runs/volcano --all --latent latent.csv
   seqflow points evaluate new.csv --reference volcano.csv --manifold sphere
 
 With --model: the exact likelihood of the points that training kept for the test (the same
 file, split and duplicates rule again; --all takes every point), in nats, per steradian or per
-radian, and the distance of new samples from them. With --reference: the distance of one
-file's points from another's.
+radian, and the distance of new samples from them. --latent solves the flow backwards and
+writes a row for each of the points, its numbers and then those of the noise it comes from. With
+--reference: the distance of one file's points from another's.
 """
 
 
@@ -65,7 +72,7 @@ def _add_sample(verb: argparse.ArgumentParser) -> None:
     add("--model", required=True, help="folder of a model")
     add("--num", type=int, default=100, help="how many points (default: 100)")
     add("--steps", type=int, default=50, help="of the solver (default: 50)")
-    add("--solver", choices=("euler", "midpoint", "rk4"), help="(default: the method's own step)")
+    add("--solver", choices=SOLVERS, help="(default: the method's own step)")
     add("--seed", type=int, default=0, help="(default: 0)")
     add("--batch-size", type=int, default=1024, help="points at once (default: 1024)")
     add("--device", default="auto", help="auto (default), cpu, cuda, ...")
@@ -83,6 +90,7 @@ def _add_evaluate(verb: argparse.ArgumentParser) -> None:
     add("--all", action="store_true", help="judge by all points, not by the test split alone")
     add("--num", type=int, default=1000, help="samples to compare (default: 1000)")
     add("--seed", type=int, default=0, help="(default: 0)")
+    add("--latent", type=Path, metavar="CSV", help="write each point and the noise it comes from")
     add("--picture", type=Path, help="draw samples beside data over the density")
     add("--out", type=Path, help="CSV file of the numbers (default: Markdown to stdout)")
     verb.set_defaults(handler=run_evaluate)
@@ -139,11 +147,13 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from ..files import check_writable, replacing
     from .evaluation import format_csv, format_row, judge_model, judge_points
 
-    for path in (options.out, options.picture):
+    for path in (options.out, options.picture, options.latent):
         if path:
             check_writable(path)
     if (options.model is None) == (options.reference is None):
         raise ValueError("give --model, or --reference FILE with --manifold")
+    if options.latent and not options.model:
+        raise ValueError("--latent takes points back along the flow of a model: give --model")
     if options.model:
         row = judge_model(
             options.model,
@@ -152,6 +162,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
             num=options.num,
             seed=options.seed,
             picture=options.picture,
+            latent=options.latent,
         )
     else:
         row = judge_points(
@@ -166,7 +177,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
             path.write_text(format_csv(row), encoding="utf-8")
     else:
         print(format_row(row))  # noqa: T201  # the result
-    for path in (options.out, options.picture):
+    for path in (options.out, options.picture, options.latent):
         if path:
             _say(f"wrote {path}")
 

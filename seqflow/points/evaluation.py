@@ -16,6 +16,7 @@ from ..solvers import Integrator
 from .datasets import read_points, split_points
 from .distances import squared_discrepancy, total_variation
 from .generation import generate
+from .latents import write_latents
 from .models import PointModel, load_model
 from .pictures import draw, model_density
 from .settings import space_of
@@ -47,6 +48,7 @@ def judge_model(
     num: int = 1000,
     seed: int = 0,
     picture: Path | None = None,
+    latent: Path | None = None,
 ) -> dict[str, float]:
     """One row about the model ``name``: ``nll`` of points of ``path`` and ``mmd2`` of samples.
 
@@ -57,9 +59,10 @@ def judge_model(
         num: samples to draw.
         seed: of the samples.
         picture: where to draw samples beside the points, if anywhere.
+        latent: CSV file for the points and the noise that each comes from, if any.
 
     Raises:
-        ValueError: a table that cannot be read as the model's points.
+        ValueError: a table that cannot be read as the model's points; latents on a mesh.
     """
     model = load_model(name)
     kept = model.spec.provenance
@@ -71,6 +74,8 @@ def judge_model(
     ).points
     held_out = read if every else split_points(read, int(kept.get("split_seed", 0))).test
     held_out = held_out.float()
+    if latent:
+        write_latents(latent, model, held_out)
     samples = generate(model, num, seed=seed)
     manifold = model.process.manifold
     row = {"points": float(len(held_out))} | likelihood(manifold, model, held_out)

@@ -7,11 +7,13 @@ from typing import Any
 from torch import Tensor
 
 from ..devices import find_device
+from ..flow_map import flow_map
 from ..sampling import Sampler, time_grid
 from ..solvers import GeodesicSolver, find_scheme
 from .models import PointModel
 
 DEFAULT_STEPS = 50
+ADAPTIVE = "adaptive"
 
 
 def generate(
@@ -31,7 +33,8 @@ def generate(
         model: the model.
         num: how many.
         steps: of the solver.
-        solver: euler, midpoint or rk4; the method's own step of one prediction if None.
+        solver: euler, midpoint or rk4; adaptive, which chooses its own steps; the method's own
+            step of one prediction if None.
         seed: same seed, same points, whatever the batch size.
         batch_size: points at once.
         device: where to compute, as `seqflow.devices.find_device` reads it.
@@ -42,10 +45,17 @@ def generate(
     """
     if num < 1:
         raise ValueError(f"expected a number of points of at least 1, got {num}")
-    scheme = None if solver is None else GeodesicSolver(model.process, find_scheme(solver))
+    process, network = model.process, model.network
+    fixed = None if solver in (None, ADAPTIVE) else GeodesicSolver(process, find_scheme(solver))
     place = find_device(device)
-    model.network.to(place)
-    times = time_grid(steps, device=place)
-    sampler = Sampler(model.process, model.network, times, batch_size, progress, scheme)
-    state: Any = sampler.sample((num, *model.process.manifold.point_shape), seed=seed)
-    return model.process.decode(state).cpu()
+    network.to(place)
+    sampler = Sampler(
+        process, network, time_grid(steps, device=place), batch_size, progress, fixed
+    )
+    shape = (num, *process.manifold.point_shape)
+    if solver == ADAPTIVE:
+        x_0: Any = sampler.prior(shape, seed=seed)
+        state: Any = flow_map(process, network, x_0, 0.0, model.stop, batch_size=batch_size)
+    else:
+        state = sampler.sample(shape, seed=seed)
+    return process.decode(state).cpu()

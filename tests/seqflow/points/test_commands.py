@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from seqflow.cli import main
+from seqflow.flow_map import flow_map
 from seqflow.points.models import load_model
 from seqflow.points.synthetic import SETS
 from seqflow.points.tables import read_table, write_table
@@ -16,6 +17,8 @@ TINY = [
     "training.batch_size=32",
     "training.validate_every=2",
 ]
+# Four steps that move points by degrees.
+BOLD = ["training.learning_rate=0.1", "training.warmup=1", "training.ema_decay=0"]
 TETRAHEDRON = """v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1
 f 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"""
 
@@ -65,6 +68,34 @@ def test_samples_belong_to_the_seed_not_to_the_batch(moons, tmp_path):
     assert (files[0] - files[2]).abs().max() > 1
 
 
+def test_the_adaptive_solver_is_the_limit_of_many_steps(moons, tmp_path):
+    assert train(moons, tmp_path / "m", *BOLD) == 0
+    files = {}
+    for solver in ("adaptive", "rk4"):
+        path = tmp_path / f"{solver}.csv"
+        words = ["--model", str(tmp_path / "m"), "--num", "20", "--solver", solver]
+        assert main(["points", "sample", *words, "--out", str(path)]) == 0
+        files[solver] = read_table(path, [0, 1]).numbers
+    # Degrees; float32 and a tolerance of 1e-5 radians, and longitudes at a latitude of 80.
+    near = (files["adaptive"] - files["rk4"]).remainder(360)
+    assert torch.minimum(near, 360 - near).max() < 0.05
+
+
+def test_latents_go_back_to_the_noise(moons, tmp_path):
+    assert train(moons, tmp_path / "m", *BOLD) == 0
+    path, words = tmp_path / "latent.csv", ["--model", str(tmp_path / "m"), "--num", "10"]
+    arguments = [str(moons), *words, "--all", "--latent", str(path)]
+    assert main(["points", "evaluate", *arguments]) == 0
+    names = ["latitude", "longitude", "latent_latitude", "latent_longitude"]
+    rows = read_table(path, names).numbers
+    torch.testing.assert_close(rows[:, :2], read_table(moons, [0, 1]).numbers, atol=1e-3, rtol=0)
+    model = load_model(str(tmp_path / "m"))
+    x_0, x_1 = (model.spec.space.to_points(part).float() for part in (rows[:, 2:], rows[:, :2]))
+    again = flow_map(model.process, model.network, x_0, 0.0, 1.0)
+    assert model.process.manifold.dist(again, x_1).max() < 1e-3
+    assert model.process.manifold.dist(x_0, x_1).max() > 0.02
+
+
 @pytest.mark.parametrize(
     ("kind", "columns", "words"),
     [
@@ -86,6 +117,9 @@ def test_other_manifolds(tmp_path, kind, columns, words):
     assert train(path, out, *words, manifold=kind) == 0
     words = ["--model", str(out), "--num", "8", "--steps", "2", "--out", str(new)]
     assert main(["points", "sample", *words]) == 0
+    if kind == "mesh":
+        words = [str(path), "--model", str(out), "--all", "--latent", str(tmp_path / "z.csv")]
+        assert main(["points", "evaluate", *words]) == 2
     model = load_model(str(out))
     model.process.manifold.check_point(
         model.spec.space.to_points(read_table(new, model.spec.space.names).numbers).float()
@@ -108,6 +142,7 @@ def test_a_kernel_prior_survives_the_disk(moons, tmp_path):
         (["train", "{}", "--manifold", "mesh"], "data.space.mesh.path: Field required"),
         (["sample", "--model", "nowhere"], "no model 'nowhere'"),
         (["evaluate", "{}"], "give --model, or --reference"),
+        (["evaluate", "{}", "--reference", "{}", "--latent", "z.csv"], "give --model"),
         (["evaluate", "{}", "--reference", "{}"], "say which with --manifold"),
     ],
 )
