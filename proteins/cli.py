@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .evaluation import Judge
 
 _PREPARE = """\
 examples:
@@ -58,10 +62,18 @@ examples:
   seqflow proteins evaluate samples --reference runs/proteins/base/parts/test.safetensors
   seqflow proteins evaluate samples --training runs/proteins/base/parts/train.safetensors
   seqflow proteins evaluate mine.pdb --pictures pictures
+  seqflow proteins evaluate samples --mpnn
+  seqflow proteins evaluate samples --fold-command 'esm-fold -i {fasta} -o {out}' --designs 8
 
 Reads PDB and mmCIF files, folders of them, and files of `prepare`. `plausible` is the share of
 chains whose bonds, angles, shape and secondary structure are all within the limits of real
-ones; it says nothing of sequences, and is no designability.
+ones; it says nothing of sequences, and is no designability. Judges from outside stand beside it:
+--mpnn, the entropy of what ProteinMPNN thinks the residues are (nats; real chains have less than
+most wrong ones, mirror images less still, so see the share of glycine too), and --fold-command, a
+program that turns a FASTA file into a folder of structures named after its records. It is given
+sequences that ProteinMPNN designed; of each chain's the best is compared, by the root mean square
+distance of CA (fold_ca_rmsd) and by the mean (fold_ca_mean_dist), which many papers call RMSD.
+Both need: pip install 'seqflow[mpnn]'
 """
 
 _PAIR_OPTIONS = {
@@ -147,6 +159,10 @@ def _add_evaluate(verb: argparse.ArgumentParser) -> None:
     add("--reference", nargs="+", type=Path, metavar="FILE|DIR", help="real ones, to see beside")
     add("--training", nargs="+", type=Path, metavar="FILE|DIR", help="find the nearest of these")
     add("--pictures", type=Path, metavar="DIR", help="also write pictures and the page")
+    add("--mpnn", action="store_true", help="ask ProteinMPNN, too")
+    add("--fold-command", metavar="CMD", help="fold designs, with {fasta} and {out} in CMD")
+    add("--designs", type=int, default=8, help="sequences a chain to fold (default: 8)")
+    add("--seed", type=int, default=0, help="of the designs (default: 0)")
     add("--out", type=Path, metavar="FILE", help="CSV of every chain (summary to stdout)")
     verb.set_defaults(handler=run_evaluate)
 
@@ -255,7 +271,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     from .evaluation import (
         ca_traces,
         format_summary,
-        measure_backbone,
+        measure_all,
         read_backbones,
         summarise,
         write_rows,
@@ -264,6 +280,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
     if options.out:
         check_writable(options.out)
+    judges = _judges(options)
     sets = {"given": options.paths, "reference": options.reference, "training": options.training}
     read = {name: read_backbones(paths) for name, paths in sets.items() if paths}
     for _, refused in read.values():
@@ -271,8 +288,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
             _say(f"refused: {each}")
     training = ca_traces(read.pop("training")[0]) if options.training else []
     rows = {
-        name: [measure_backbone(one, training) for one in backbones]
-        for name, (backbones, _) in read.items()
+        name: measure_all(backbones, training, judges) for name, (backbones, _) in read.items()
     }
     summaries = {name: summarise(rows[name], ca_traces(read[name][0])) for name in rows}
     if options.out:
@@ -282,6 +298,24 @@ def run_evaluate(options: argparse.Namespace) -> None:
         write_report(options.pictures, read["given"][0], rows["given"])
         _say(f"wrote pictures to {options.pictures}")
     print(format_summary(summaries))  # noqa: T201  # the result
+
+
+def _judges(options: argparse.Namespace) -> list[Judge]:
+    """The programs from outside that are asked for."""
+    if not (options.mpnn or options.fold_command):
+        return []
+    from functools import partial
+
+    from .folding import FoldCommand, refolding_measures
+    from .inverse_folding import InverseFolding, sequence_measures
+
+    fold = FoldCommand(options.fold_command) if options.fold_command else None
+    designer = InverseFolding()
+    judges: list[Judge] = [partial(sequence_measures, designer)] if options.mpnn else []
+    if fold is not None:
+        how = {"designs": options.designs, "seed": options.seed}
+        judges.append(partial(refolding_measures, fold, designer, **how))
+    return judges
 
 
 def _say(message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +21,19 @@ from .structure import read_structure
 from .structure_files import find_structures
 
 Row = dict[str, float | str]
+
+Judge = Callable[[Sequence[Backbone]], list[dict[str, float]]]
+"""A program from outside: what it measures of every chain, by name."""
+
+OUTSIDE = (
+    "mpnn_entropy",
+    "mpnn_glycine",
+    "fold_ca_rmsd",
+    "fold_ca_mean_dist",
+    "fold_tm",
+)
+"""What judges from outside may add; see ``inverse_folding`` and ``folding``."""
+
 CHAINS = ".safetensors"
 
 
@@ -66,6 +79,17 @@ def measure_backbone(one: Backbone, training: Sequence[Tensor] = ()) -> Row:
     return row
 
 
+def measure_all(
+    chains: Sequence[Backbone], training: Sequence[Tensor] = (), judges: Sequence[Judge] = ()
+) -> list[Row]:
+    """`measure_backbone` of every chain, and what the judges add."""
+    rows = [measure_backbone(one, training) for one in chains]
+    for judge in judges:
+        for row, found in zip(rows, judge(chains), strict=True):
+            row |= found
+    return rows
+
+
 def summarise(rows: Sequence[Row], traces: Sequence[Tensor]) -> dict[str, float]:
     """Means over chains, the share within each limit, and the mean TM-score of pairs.
 
@@ -75,7 +99,7 @@ def summarise(rows: Sequence[Row], traces: Sequence[Tensor]) -> dict[str, float]
     for part in GATE:
         values = torch.tensor([float(row[part.name]) for row in rows])
         summary[f"{part.name} ok"] = float(part.within(values).double().mean())
-    names = [part.name for part in GATE] + ["helix", "strand", "nearest_tm"]
+    names = [part.name for part in GATE] + ["helix", "strand", "nearest_tm", *OUTSIDE]
     summary |= {name: _mean(rows, name) for name in names if name in rows[0]}
     pairs = mean_pairwise_tm(traces)
     return summary if pairs is None else summary | {"pairwise_tm": pairs}
