@@ -196,7 +196,7 @@ def lift(
     else:
         total = scale * z.sum(-1, keepdim=True)
         lost = (1 - bridge.f_mask) / (bridge.num_classes - 1)
-        x = torch.addcmul(b * bridge.f_token - lost * total, z, scale, out=z)
+        x = z.mul_(scale).add_(b * bridge.f_token - lost * total)
         mask = mask - bridge.f_token * total
     x.scatter_(-1, tokens, a)
     x[..., -1:] = mask

@@ -16,11 +16,13 @@ normal: for single tokens the bound with this evidence is within 0.5% of the ent
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from ..process import expand_time
-from .angles import angle_ratio
+from .angles import squared_angle_and_ratio
 from .bridge import Bridge
 from .moments import MomentTable
 
@@ -42,16 +44,21 @@ def log_evidence(bridge: Bridge, table: MomentTable, x_t: Tensor, time: Tensor) 
     middle = (bridge.angle + mean.angle) / 2
     # 1 - A', from sin theta_0 - sin phi as a product.
     rest = 2 * middle.cos() * (mean.travelled / 2).sin() / sine
-    origin = bridge.origin(x_t.dtype, x_t.device)
-    chord = (x_t - origin).square().sum(-1, keepdim=True) / 2
-    S_0 = (expand_time(rest, x_t) + expand_time(A_0, x_t) * chord) / 2
-    S = S_0 - expand_time(A / 2, x_t) * x_t[..., :-1]
+    S_0 = (expand_time(rest, x_t) + expand_time(A_0, x_t) * _half_chord(bridge, x_t)) / 2
+    S = torch.addcmul(S_0, x_t[..., :-1], expand_time(-A / 2, x_t))
     floor = bridge.variance * torch.finfo(time.dtype).eps
     rho2 = expand_time(mean.variance.clamp_min(floor), x_t)
     return _log_density(S, rho2, bridge.num_classes) - _log_density(S_0, rho2, bridge.num_classes)
 
 
+def _half_chord(bridge: Bridge, x: Tensor) -> Tensor:
+    """1 - <x, x_0> as |x - x_0|^2/2, ``(batch, length, 1)``."""
+    tokens = x[..., :-1] - bridge.cosine if bridge.start else x[..., :-1]
+    mask = x[..., -1:] - math.sqrt(1 - bridge.start)
+    return (tokens.square().sum(-1, keepdim=True) + mask.square()) / 2
+
+
 def _log_density(S: Tensor, rho2: Tensor, n: int) -> Tensor:
-    """-theta^2/(2 rho^2) + (n - 1) log(theta/sin theta), with theta^2 = 4 f^2 S (1 - S)."""
-    f = angle_ratio(S)
-    return (n - 1) * f.log() - 2 * f.square() * S * (1 - S) / rho2
+    """-theta^2/(2 rho^2) + (n - 1) log(theta/sin theta)."""
+    square, ratio = squared_angle_and_ratio(S)
+    return torch.addcmul(ratio.log().mul_(n - 1), square, -0.5 / rho2)

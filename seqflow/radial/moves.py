@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..categorical import probabilities, sample_tokens
@@ -65,7 +66,7 @@ class DrawnEnd:
         tokens = sample_tokens(logits, generator=generator).unsqueeze(-1)
         share, std = (each.unsqueeze(-1) for each in stride(variance, *times))
         f = angle_ratio(0.5 - 0.5 * x_t.gather(-1, tokens))
-        w = _noise(x_t, std, generator).scatter_add(-1, tokens, share * f)
+        w = _noise(x_t, std, generator).scatter_add_(-1, tokens, share * f)
         return _shoot(x_t, w, tokens, share)
 
 
@@ -109,9 +110,8 @@ def _drift(
 ) -> Tensor:
     share, std = share.unsqueeze(-1), std.unsqueeze(-1)
     ends = sample_tokens(logits, generator=generator).unsqueeze(-1)
-    w = _noise(x_t, std, generator)
     pull = share * probabilities(logits) * angle_ratio(0.5 - 0.5 * x_t[..., :-1])
-    w[..., :-1] += pull
+    w = _noise(x_t, std, generator) + F.pad(pull, (0, 1))
     return _shoot(x_t, w, ends, share)
 
 
@@ -131,6 +131,6 @@ def _shoot(x: Tensor, w: Tensor, ends: Tensor, share: Tensor) -> Tensor:
     of_x = N.cos() - of_w * i
     length = of_x.square() * xx + 2 * of_x * of_w * i + of_w.square() * ww
     going = (share < 1).to(x.dtype) * length.rsqrt()
-    moved = going * of_x * x + going * of_w * w
+    moved = (going * of_x * x).addcmul_(going * of_w, w)
     # Zero by now where it arrives.
-    return moved.scatter_add(-1, ends, (share >= 1).to(x.dtype).expand(ends.shape))
+    return moved.scatter_add_(-1, ends, (share >= 1).to(x.dtype).expand(ends.shape))

@@ -245,5 +245,6 @@ def squared_drift_error(logits: Tensor, x_1: Tensor, x_t: Tensor) -> Tensor:
     own = weights.gather(-1, token)
     weights = weights.scatter(-1, token, 0.0)
     others = weights.sum(-1, keepdim=True)
-    c = weights.scatter(-1, token, -others) / (own + others) * angle_ratio(0.5 - 0.5 * x)
-    return (c.square().sum(-1) - (c * x).sum(-1).square()).clamp_min(0)
+    c = weights.scatter_(-1, token, -others) * angle_ratio(0.5 - 0.5 * x)
+    squared, inward = c.square().sum(-1), (c * x).sum(-1)
+    return (squared - inward.square()).clamp_min(0) / (own + others).squeeze(-1).square()

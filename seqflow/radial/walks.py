@@ -83,8 +83,8 @@ class ParticleTable:
         ValueError: for an odd number of paths, or fewer than two intervals.
     """
 
-    num_paths: int = 8192
-    num_nodes: int = 128
+    num_paths: int = 4096
+    num_nodes: int = 64
 
     def __post_init__(self) -> None:
         if self.num_paths < 2 or self.num_paths % 2:
@@ -96,41 +96,42 @@ class ParticleTable:
         self, bridge: Bridge, phi: Tensor, length: int, generator: torch.Generator | None
     ) -> Radial:
         """Numbers of shape ``(batch, length)`` at the times ``phi``, ``(batch,)``."""
-        table = self._rows(bridge, phi)
         width = math.pi / 2 / self.num_nodes
         node = (phi / width).floor().clamp(0, self.num_nodes - 1)
         first, last = node * width, (node + 1) * width
         step = between(first, last)
-        w = (between(first, phi) / step).clamp(0, 1)[:, None]
+        w = (between(first, phi) / step).clamp(0, 1)
         shape = (len(phi), length)
         path = torch.randint(self.num_paths, shape, generator=generator, device=phi.device)
-        row = path * (self.num_nodes + 1) + node.long()[:, None]
-        here, there = table[row], table[row + 1]
-        p = torch.lerp(here, there, w[..., None])
-        std = (bridge.variance * step[:, None] * w * (1 - w)).sqrt()
-        return _jiggle(p, std, generator)
-
-    def _rows(self, bridge: Bridge, like: Tensor) -> Tensor:
-        table = particles(bridge, self.num_paths, self.num_nodes)
-        return _placed(table, like.dtype, like.device).view(-1, 2)
+        row = path.mul_(self.num_nodes + 1).add_(node.long()[:, None])
+        table = _placed(bridge, self.num_paths, self.num_nodes, phi.dtype, phi.device)
+        a, b = (torch.lerp(p.take(row), p.take(row + 1), w[:, None]) for p in table)
+        std = (bridge.variance * step * w * (1 - w)).sqrt()
+        return _jiggle(a, b, std[:, None], generator)
 
 
 @lru_cache(maxsize=8)
-def _placed(table: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The table in another dtype or on another device, once."""
-    return table.to(device, dtype)
+def _placed(
+    bridge: Bridge, num_paths: int, num_nodes: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """The numbers a and b of all paths at all nodes, in one row each."""
+    a, b = particles(bridge, num_paths, num_nodes).to(device, dtype).unbind(-1)
+    return a.flatten(), b.flatten()
 
 
-def _jiggle(p: Tensor, std: Tensor, generator: torch.Generator | None) -> Radial:
-    """The point of (a, b) = ``p`` after noise of deviation ``std``, tangent to the sphere.
+def _jiggle(a: Tensor, b: Tensor, std: Tensor, generator: torch.Generator | None) -> Radial:
+    """The point of p = (a, b) after noise of deviation ``std``, tangent to the sphere.
 
     (I - p p^T)^{1/2} = I - p p^T/(1 + sqrt(1 - |p|^2)).
     """
-    xi = torch.empty_like(p).normal_(generator=generator)
-    r = (1 - p.square().sum(-1)).clamp_min(0).sqrt()
-    inward = (p * xi).sum(-1) / (1 + r)
-    a, b = (p + std[..., None] * (xi - inward[..., None] * p)).unbind(-1)
-    return on_sphere(a, b, (1 - a.square() - b.square()).clamp_min(0).sqrt())
+    xi, eta = a.new_empty((2, *a.shape)).normal_(generator=generator)
+    inward = (a * xi + b * eta) / (1 + _rest(a, b))
+    a, b = a + std * (xi - inward * a), b + std * (eta - inward * b)
+    return on_sphere(a, b, _rest(a, b))
+
+
+def _rest(a: Tensor, b: Tensor) -> Tensor:
+    return (1 - a.square() - b.square()).clamp_min(0).sqrt()
 
 
 @dataclass(frozen=True)
