@@ -60,8 +60,8 @@ def prepare(
     parts = split_documents(documents, fractions, seed=seed)
     if len({each.group for each in documents}) < sum(share > 0 for share in fractions):
         _say(
-            f"note: {len(documents)} documents are too few to split by document; each is cut by "
-            "position, so the parts are of one text"
+            f"note: too few groups to split by group ({len({each.group for each in documents})}); "
+            "each document is cut by position, so the parts are of one text"
         )
     made = _tokenizer(tokenizer, documents, parts["train"], vocabulary, folded)
     description = {
