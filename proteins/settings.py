@@ -13,8 +13,6 @@ from seqflow.training import TrainingSettings
 from .lengths import parse_lengths
 from .trunk_settings import PairBiasSettings, TrunkSettings
 
-NetworkSettings = PairBiasSettings
-
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

@@ -19,7 +19,8 @@ from proteins.pair_generation import GROUP, make_pairs, weights_digest
 from proteins.pairs import NOISE_ROTATION, NOISE_TRANSLATION, Pairs, load_pairs, save_pairs
 from proteins.plausibility import GATE
 from proteins.rectification_settings import PairSettings
-from proteins.settings import FlowSettings, NetworkSettings
+from proteins.settings import FlowSettings
+from proteins.trunk_settings import PairBiasSettings
 from seqflow.sampling import Sampler, time_grid
 from seqflow.training import seeded
 
@@ -28,7 +29,7 @@ SIZE = {"channels": 16, "layers": 1, "heads": 2, "points": 2, "pair_channels": 8
 
 def tiny_generator(seed=0):
     """An untrained network, shaken so that it says something."""
-    network = NetworkSettings(**SIZE)
+    network = PairBiasSettings(**SIZE)
     with seeded(seed):
         generator = build_generator(
             GeneratorSpec(length="6-9", flow=FlowSettings(), network=network)

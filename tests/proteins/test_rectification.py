@@ -20,8 +20,9 @@ from proteins.objective import BackboneMatching, pair_batch
 from proteins.pairs import NOISE_ROTATION, NOISE_TRANSLATION, Pairs, load_pairs
 from proteins.plausibility import GATE
 from proteins.rectification import split_pairs
-from proteins.settings import FlowSettings, NetworkSettings
+from proteins.settings import FlowSettings
 from proteins.stream_training import MixedStream
+from proteins.trunk_settings import PairBiasSettings
 from seqflow.cli import main
 from seqflow.training import seeded
 
@@ -50,7 +51,7 @@ def folder(tmp_path_factory):
     """An untrained base, a configuration and some real chains."""
     folder = tmp_path_factory.mktemp("rectify")
     with seeded(0):
-        spec = GeneratorSpec(length="8-12", flow=FlowSettings(), network=NetworkSettings(**SIZE))
+        spec = GeneratorSpec(length="8-12", flow=FlowSettings(), network=PairBiasSettings(**SIZE))
         generator = build_generator(spec)
         for weight in generator.network.parameters():
             weight.data += 0.05 * torch.randn_like(weight)
