@@ -144,7 +144,7 @@ def _add_sample(verb: argparse.ArgumentParser) -> None:
     add("--model", help="folder of a model, or a bundled one by name (default: backbones)")
     add("--num", type=int, default=8, help="how many backbones (default: 8)")
     add("--length", metavar="L|A-B", help="residues (default: as trained)")
-    add("--steps", type=int, help="of the sampler, a prediction each (default: 50)")
+    add("--steps", type=int, help="of the sampler, a prediction each (default: the model's)")
     add("--seed", type=int, default=0, help="(default: 0)")
     add("--batch-size", type=int, default=16, help="backbones at once (default: 16)")
     add("--device", default="auto", help="auto (default), cpu, cuda, ...")
@@ -236,7 +236,7 @@ def run_rectify(options: argparse.Namespace) -> None:
 def run_sample(options: argparse.Namespace) -> None:
     """Make backbones."""
     from .evaluation import ca_traces, format_summary, measure_backbone, summarise
-    from .generation import DEFAULT_STEPS, draw_lengths, generate
+    from .generation import draw_lengths, generate
     from .lengths import parse_lengths
     from .models import DEFAULT_GENERATOR, load_generator
     from .report import make_folder, write_report
@@ -250,7 +250,7 @@ def run_sample(options: argparse.Namespace) -> None:
     backbones = generate(
         generator,
         lengths,
-        steps=DEFAULT_STEPS if options.steps is None else options.steps,
+        steps=options.steps,
         seed=options.seed,
         batch_size=options.batch_size,
         device=options.device,

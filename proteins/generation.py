@@ -16,7 +16,6 @@ from .frames import frames_to_backbone
 from .lengths import LengthRange
 from .models import Generator
 
-DEFAULT_STEPS = 50
 LONGEST = 1024
 """Residues; the memory of a sample grows with their square."""
 
@@ -42,7 +41,7 @@ def generate(
     generator: Generator,
     lengths: Sequence[int],
     *,
-    steps: int = DEFAULT_STEPS,
+    steps: int | None = None,
     seed: int = 0,
     batch_size: int = 16,
     device: str = "cpu",
@@ -55,7 +54,7 @@ def generate(
     Args:
         generator: the model.
         lengths: residues of each.
-        steps: of the sampler, one prediction each.
+        steps: of the sampler, one prediction each; by default the model's own.
         seed: same seed and lengths, same backbones, whatever the batch size.
         batch_size: backbones that the network sees at once.
         device: where to compute, as `seqflow.devices.find_device` reads it.
@@ -66,7 +65,7 @@ def generate(
     """
     place = find_device(device)
     generator.network.to(place)
-    times = time_grid(steps, device=place)
+    times = time_grid(generator.spec.steps if steps is None else steps, device=place)
     found: dict[int, Backbone] = {}
     with tqdm(total=len(lengths), unit="chain", desc="sampling", disable=not progress) as bar:
         for length in sorted(set(lengths)):

@@ -52,12 +52,14 @@ class GeneratorSpec(Settings):
         length: residues of the training chains, such as ``40-100``.
         flow: from noise to chains.
         network: kind and size.
+        steps: of the sampler, where no number is asked for.
         provenance: what it was trained on, for people.
     """
 
     length: str
     flow: FlowSettings
     network: TrunkSettings
+    steps: int = Field(default=50, gt=0)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -157,21 +157,16 @@ def _spec(settings: RectificationSettings, base: Generator, pairs: Pairs) -> Gen
         "seed": settings.training.seed,
     }
     length = settings.pairs.length or base.spec.length
-    update = {"flow": flow, "length": length, "provenance": provenance}
+    update = {"flow": flow, "length": length, "steps": settings.steps, "provenance": provenance}
     checked = base.spec.model_copy(update=update).model_dump(mode="json")
     return GeneratorSpec.model_validate(checked)
 
 
 def _identity(settings: RectificationSettings, base: Generator, pairs: Pairs) -> dict[str, Any]:
     """What must be the same when training goes on: not where files lie."""
-    places: Any = {
-        "out": True,
-        "model": True,
-        "sampling": True,
-        "pairs": True,
-        "mixture": {"path"},
-    }
-    identity = settings.model_dump(mode="json", exclude=places)
+    samples: Any = {"sampling": True, "steps": True}  # change nothing of the training
+    places: Any = {"out": True, "model": True, "pairs": True, "mixture": {"path"}}
+    identity = settings.model_dump(mode="json", exclude=samples | places)
     for key in CHANGEABLE:
         identity["training"].pop(key)
     pairs_of = {"pairs": dict(pairs.origin), "kept": len(pairs)}

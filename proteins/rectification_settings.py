@@ -94,6 +94,7 @@ class RectificationSettings(Settings):
         mixture: real chains among them.
         validation: share of the pairs to judge by while training.
         sampling: schedules to sample the new model with; by default those of the old one.
+        steps: of the sampler of the new model, where no number is asked for.
         loss: how predictions are judged.
         self_condition: probability of showing the network its own prediction.
         training: how long, how fast.
@@ -106,6 +107,7 @@ class RectificationSettings(Settings):
     mixture: MixtureSettings = MixtureSettings()
     validation: float = Field(default=0.05, gt=0, lt=1)
     sampling: PathSettings | None = None
+    steps: int = Field(default=10, gt=0)
     loss: LossSettings = LossSettings()
     self_condition: float = Field(default=0.5, ge=0, le=1)
     training: TrainingSettings = TrainingSettings()

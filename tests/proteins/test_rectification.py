@@ -89,6 +89,7 @@ def test_every_step_leaves_its_result(rectified, folder):
     model, base = (load_generator(str(rectified)), load_generator(str(folder / "base")))
     assert model.spec.network == base.spec.network
     assert model.spec.length == "8-12"
+    assert (base.spec.steps, model.spec.steps) == (50, 10)
     assert model.spec.provenance["pairs"]["kept"] == 32
     # It began with the weights of the base and went on.
     pieces = zip(model.network.parameters(), base.network.parameters(), strict=True)
