@@ -183,8 +183,8 @@ class BytePairTokenizer:
     @property
     def separator(self) -> int:
         """The token that ends a document."""
-        token: int = self._library.token_to_id(_END)
-        return token
+        token: Any = self._library.token_to_id(_END)
+        return int(token)
 
     def encode(self, text: str) -> Tokens:
         """The pieces of each word."""
@@ -224,7 +224,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         state = json.loads(path.read_text(encoding="utf-8"))
         if state["format"] != FORMAT:
             raise ValueError(f"of format {state['format']!r}, not {FORMAT}")
-        return _BUILDERS[state["kind"]](state)
+        tokenizer: Tokenizer = _BUILDERS[state["kind"]](state)
+        return tokenizer
     # The library raises plain exceptions for a description that is none.
     except ModuleNotFoundError:
         raise

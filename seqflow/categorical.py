@@ -6,6 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Classes up to which torch's softmax is faster along columns than along rows: on a CPU five times
+# at 4, where at 27 rows take a third and at 2048 half of the time.
+_SHORT = 16
+
 
 def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
     """Mean over positions of -log p(token), in nats.
@@ -17,7 +21,15 @@ def cross_entropy(logits: Tensor, tokens: Tensor) -> Tensor:
     Returns:
         The loss of each example, shape ``(batch,)``.
     """
-    return F.cross_entropy(logits.movedim(-1, 1), tokens, reduction="none").mean(-1)
+    return token_costs(logits, tokens).mean(-1)
+
+
+def token_costs(logits: Tensor, tokens: Tensor) -> Tensor:
+    """-log p(token) in nats at every position, ``(batch, length)``; see `cross_entropy`."""
+    if logits.shape[-1] <= _SHORT:
+        return F.cross_entropy(logits.movedim(-1, 1), tokens, reduction="none")
+    flat = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none")
+    return flat.view_as(tokens)
 
 
 def probabilities(logits: Tensor) -> Tensor:

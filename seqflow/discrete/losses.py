@@ -15,8 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import torch.nn.functional as F
 from torch import Tensor
+
+from ..categorical import token_costs
 
 
 class Noised(NamedTuple):
@@ -58,7 +59,7 @@ class CrossEntropy:
     def __call__(self, path: TokenPath, logits: Tensor, target: Noised, t: Tensor) -> Tensor:
         """The loss of each example, in nats, ``(batch,)``."""
         del t
-        each = F.cross_entropy(logits.movedim(-1, 1), target.x_1, reduction="none")
+        each = token_costs(logits, target.x_1)
         return each.masked_fill(path.settled(target.x_t), 0).mean(-1)
 
 

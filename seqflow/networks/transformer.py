@@ -194,7 +194,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Tensor:
         if causal:
             hidden = torch.ones(length, length, dtype=torch.bool).triu(1)
             scores = scores.masked_fill(hidden, -math.inf)
-        return scores.softmax(-1, dtype=q.dtype) @ v
+        mixed: Tensor = scores.softmax(-1, dtype=q.dtype) @ v
+        return mixed
     return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
 

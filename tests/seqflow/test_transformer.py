@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from seqflow.categorical import token_costs
 from seqflow.denoiser import CausalPredictor, EvidenceDenoiser
 from seqflow.discrete import MaskedFlow, PriorFlow, UniformFlow
 from seqflow.inpainting import FREE, Inpainting
@@ -152,3 +153,14 @@ def test_weights_are_interchangeable():
     TokenDenoiser(MaskedFlow(K), network()).load_state_dict(saved)
     causal = CausalPredictor(K, model).state_dict()
     TokenCausalPredictor(network()).load_state_dict(causal)
+
+
+@pytest.mark.parametrize("num_classes", [2, 16, 17, 300])
+@pytest.mark.parametrize("shape", [(0, 3), (2, 1), (3, 4)])
+def test_costs_of_few_and_of_many_classes(num_classes, shape):
+    """Rows or columns: both are minus the logarithm of the softmax."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(*shape, num_classes, generator=generator, dtype=torch.float64)
+    tokens = torch.randint(num_classes, shape, generator=generator)
+    expected = -logits.log_softmax(-1).gather(-1, tokens[..., None]).squeeze(-1)
+    torch.testing.assert_close(token_costs(logits, tokens), expected)
