@@ -307,7 +307,7 @@ def parse() -> argparse.Namespace:
     add("--precision", default="bf16-mixed", choices=("32-true", "bf16-mixed"))
     add("--windows", type=int, default=1024, help="of the test part, for bits per character")
     add("--draws", type=int, default=16, help="times for each of them")
-    add("--num", type=int, default=256, help="samples of each kind")
+    add("--num", type=int, default=128, help="samples of each kind")
     add("--sampling-steps", nargs="+", type=int, default=[8, 16, 32, 64, 128])
     add("--judge", default="autoregressive", choices=METHODS)
     add("--device", default="auto")

@@ -14,7 +14,8 @@ from seqflow.autoregressive import Autoregression
 from seqflow.checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
 from seqflow.denoiser import CausalPredictor, EvidenceDenoiser, NoisyClassifier
 from seqflow.inpainting import Inpainting
-from seqflow.networks import ConvolutionalClassifier, ConvolutionalNetwork
+from seqflow.networks import ConvolutionalClassifier, ConvolutionalNetwork, Transformer
+from seqflow.networks.sizes import TransformerSize
 from seqflow.process import Process
 from seqflow.settings import Settings, check_settings
 
@@ -33,7 +34,8 @@ class GeneratorSpec(Settings):
         length: bases of the training sequences, and the most it can make.
         method: how noise becomes data.
         path: parameters of the method, all that it has.
-        network: size of the network.
+        network: size of the convolutional network.
+        transformer: size of the transformer that stands in its place, if one does.
         provenance: what it was trained on, for people.
     """
 
@@ -42,6 +44,7 @@ class GeneratorSpec(Settings):
     method: Method
     path: PathSettings | None = None
     network: NetworkSettings
+    transformer: TransformerSize | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -103,14 +106,19 @@ Model = TypeVar("Model", Generator, Classifier)
 
 def build_generator(spec: GeneratorSpec) -> Generator:
     """A generator with fresh weights."""
-    size = dict(spec.network) | {"max_length": spec.length}
-    labels = len(spec.labels)
     if spec.method == "autoregressive":
-        causal = ConvolutionalNetwork(K, K, labels, causal=True, **size)
+        causal = _build_network(spec, causal=True)
         return Generator(spec, Autoregression(K), CausalPredictor(K, causal))
     process = build_process(spec.method, spec.path)
-    network = ConvolutionalNetwork(K, K, labels, **size)
-    return Generator(spec, process, EvidenceDenoiser(process, network))
+    return Generator(spec, process, EvidenceDenoiser(process, _build_network(spec, causal=False)))
+
+
+def _build_network(spec: GeneratorSpec, *, causal: bool) -> nn.Module:
+    labels = len(spec.labels)
+    if spec.transformer is not None:
+        return Transformer(K, K, labels, causal=causal, **spec.transformer.options)
+    size = dict(spec.network) | {"max_length": spec.length}
+    return ConvolutionalNetwork(K, K, labels, causal=causal, **size)
 
 
 def build_classifier(spec: ClassifierSpec, *, dropout: float = 0.0) -> Classifier:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from seqflow.networks.sizes import TransformerSize
 from seqflow.settings import Settings
 from seqflow.training import TrainingSettings
 
@@ -124,7 +125,8 @@ class GeneratorSettings(Settings):
         data: what to learn.
         method: how noise becomes data.
         path: parameters of the method.
-        network: size of the network.
+        network: size of the convolutional network.
+        transformer: size of a transformer, to be used instead.
         training: how long, how fast.
         drop_label: probability of hiding the class, which guidance needs.
         out: folder of the model, its training state and its curves.
@@ -134,6 +136,7 @@ class GeneratorSettings(Settings):
     method: Method = "dirichlet"
     path: PathSettings | None = None
     network: NetworkSettings = NetworkSettings()
+    transformer: TransformerSize | None = None
     training: TrainingSettings = TrainingSettings()
     drop_label: float = Field(default=0.15, ge=0, le=1)
     out: Path

@@ -38,6 +38,7 @@ def train_generator(
         method=settings.method,
         path=complete_path(settings.method, settings.path),
         network=settings.network,
+        transformer=settings.transformer,
         provenance=data.provenance(settings.training),
     )
     with seeded(settings.training.seed):

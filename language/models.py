@@ -14,11 +14,12 @@ from seqflow.checkpoints import find_checkpoint, load_checkpoint, save_checkpoin
 from seqflow.denoiser import EvidenceDenoiser
 from seqflow.inpainting import Inpainting
 from seqflow.networks import Transformer
+from seqflow.networks.sizes import TransformerSize
 from seqflow.settings import Settings, check_settings
 from seqflow.token_denoiser import TokenCausalPredictor, TokenDenoiser
 
 from .processes import build_process
-from .settings import Method, NetworkSettings, PathSettings
+from .settings import Method, PathSettings
 from .tokenizers import Tokenizer, load_tokenizer, save_tokenizer
 
 DEFAULT_GENERATOR = "novels"
@@ -41,7 +42,7 @@ class GeneratorSpec(Settings):
     length: int = Field(gt=0, le=65_536)
     method: Method
     path: PathSettings | None = None
-    network: NetworkSettings
+    network: TransformerSize
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -66,12 +67,10 @@ class Generator:
 
 def build_generator(spec: GeneratorSpec, tokenizer: Tokenizer) -> Generator:
     """A generator with fresh weights."""
-    K, size = spec.num_classes, spec.network
+    K = spec.num_classes
     process = build_process(spec.method, K, spec.path)
     causal = spec.method == "autoregressive"
-    network = Transformer(
-        K, K, width=size.width, num_layers=size.layers, num_heads=size.heads, causal=causal
-    )
+    network = Transformer(K, K, causal=causal, **spec.network.options)
     return Generator(spec, tokenizer, process, _PREDICTORS[spec.method](process, network))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from seqflow.networks.sizes import TransformerSize
 from seqflow.settings import Settings
 from seqflow.training import TrainingSettings
 
@@ -26,29 +27,6 @@ class DataSettings(Settings):
     corpus: Path
     length: int = Field(default=128, gt=0, le=65_536)
     validation_windows: int = Field(default=256, gt=0)
-
-
-class NetworkSettings(Settings):
-    """Size of a transformer.
-
-    Attributes:
-        width: features of a position.
-        layers: blocks.
-        heads: of each attention; the width is a multiple of twice as many.
-    """
-
-    width: int = Field(default=128, gt=0, le=16_384)
-    layers: int = Field(default=4, gt=0, le=1000)
-    heads: int = Field(default=4, gt=0, le=1000)
-
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> Self:
-        if self.width % (2 * self.heads):
-            raise ValueError(
-                f"expected a width that is a multiple of twice the heads, {2 * self.heads}, "
-                f"got {self.width}"
-            )
-        return self
 
 
 class PathSettings(Settings):
@@ -105,7 +83,7 @@ class GeneratorSettings(Settings):
     data: DataSettings
     method: Method = "masked"
     path: PathSettings | None = None
-    network: NetworkSettings = NetworkSettings()
+    network: TransformerSize = TransformerSize()
     training: TrainingSettings = TrainingSettings(
         steps=10_000,
         batch_size=32,

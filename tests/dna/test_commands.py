@@ -99,6 +99,15 @@ def test_templates_are_held(models, tmp_path, method, words):
         assert (tokens[:, position] == token).all()
 
 
+@pytest.mark.parametrize("method", ["dirichlet", "masked", "autoregressive"])
+def test_a_transformer_in_place_of_convolutions(files, tmp_path, method):
+    words = [f"method={method}", "transformer={width: 8, layers: 1, heads: 2}"]
+    assert main(["dna", "train", config(files, tmp_path, method), *words]) == 0
+    out = tmp_path / "out.fasta"
+    assert sample(tmp_path, out, "--label", "a", "--guidance", 2, method=method) == 0
+    assert read_fasta(out).tokens.shape == (10, LENGTH)
+
+
 def test_a_shorter_template_makes_shorter_sequences(models, tmp_path):
     out = tmp_path / "out.fasta"
     assert sample(models, out, "--template", "..ACGT.N", "--length", 8) == 0
