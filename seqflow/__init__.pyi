@@ -40,6 +40,7 @@ from .simplex import LinearFlow as LinearFlow
 from .solvers import GeodesicSolver as GeodesicSolver
 from .solvers import find_scheme as find_scheme
 from .state import State as State
+from .tempering import Tempering as Tempering
 from .token_denoiser import TokenCausalPredictor as TokenCausalPredictor
 from .token_denoiser import TokenDenoiser as TokenDenoiser
 from .training import TrainingModule as TrainingModule
