@@ -36,7 +36,10 @@ class TokenNetwork(Protocol):
     embedding: TokenEmbedding
 
     def logits(self, h: Tensor, t: Tensor, label: Any = None) -> Tensor:
-        """Logits ``(batch, length, K)`` from embedded tokens ``(batch, length, width)``."""
+        """Logits ``(batch, length, K)`` from embedded tokens ``(batch, length, width)``.
+
+        A new tensor, of the dtype of ``t``, that the caller may write to.
+        """
         ...
 
 
@@ -67,7 +70,7 @@ class TokenDenoiser(nn.Module):
         # A mask has no vector of its own: with odds of 0 it counts as any token alike.
         shown = x_t.clamp_max(self.process.num_classes - 1)
         logits = self.network.logits(self.network.embedding.peaked(shown, odds), t, condition)
-        evident: Tensor = logits.scatter_add(-1, shown[..., None], odds[..., None])
+        evident: Tensor = logits.scatter_add_(-1, shown[..., None], odds[..., None])
         return evident
 
     def seeing(self, process: Any) -> TokenDenoiser:
