@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from seqflow.batches import Augmentation
 from seqflow.objectives import Batch
 from seqflow.sampling import seeded_generator
 
@@ -87,7 +86,6 @@ class ChainStream(IterableDataset[Batch]):
         batch_size: most chains in a batch.
         seed: of the shuffling.
         start: number of the first batch.
-        augment: changes a batch at random, such as by cropping; or turns it into frames.
         pad: makes batches of them.
         max_padding: largest share of a batch that is padding; 0 for batches of one length.
     """
@@ -98,7 +96,6 @@ class ChainStream(IterableDataset[Batch]):
         batch_size: int,
         seed: int,
         start: int = 0,
-        augment: Augmentation | None = None,
         pad: Pad = padded,
         max_padding: float = MAX_PADDING,
     ) -> None:
@@ -107,7 +104,7 @@ class ChainStream(IterableDataset[Batch]):
         if batch_size < 1:
             raise ValueError(f"expected a batch of at least one chain, got {batch_size}")
         self.chains, self.batch_size, self.seed = chains, batch_size, seed
-        self.start, self.augment, self.pad = start, augment, pad
+        self.start, self.pad = start, pad
         self.buckets = length_buckets(chains.lengths, max_padding)
 
     @property
@@ -123,8 +120,7 @@ class ChainStream(IterableDataset[Batch]):
                 epoch = n // per_epoch
                 plan = self._plan(epoch)
             one = plan[n % per_epoch]
-            batch = self.pad(self.chains, one.index, one.length)
-            yield self.augment(batch, seeded_generator(self.seed, 1, n)) if self.augment else batch
+            yield self.pad(self.chains, one.index, one.length)
 
     def _plan(self, epoch: int) -> list[Bucket]:
         """The batches of an epoch, in order."""
