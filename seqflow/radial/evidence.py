@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..process import expand_time
-from .angles import squared_angle_and_ratio
+from .angles import half_angle_and_ratio
 from .bridge import Bridge
 from .moments import MomentTable
 
@@ -30,7 +30,7 @@ from .moments import MomentTable
 def log_evidence(bridge: Bridge, table: MomentTable, x_t: Tensor, time: Tensor) -> Tensor:
     """Log p(x_t | k) up to a constant per position, ``(batch, length, K)``.
 
-    Finite everywhere: rho^2 counts as at least eps v_1.
+    Finite everywhere: rho^2 counts as at least eps^2 v_1.
 
     Args:
         bridge: the law.
@@ -46,7 +46,7 @@ def log_evidence(bridge: Bridge, table: MomentTable, x_t: Tensor, time: Tensor) 
     rest = 2 * middle.cos() * (mean.travelled / 2).sin() / sine
     S_0 = (expand_time(rest, x_t) + expand_time(A_0, x_t) * _half_chord(bridge, x_t)) / 2
     S = torch.addcmul(S_0, x_t[..., :-1], expand_time(-A / 2, x_t))
-    floor = bridge.variance * torch.finfo(time.dtype).eps
+    floor = bridge.variance * torch.finfo(time.dtype).eps ** 2
     rho2 = expand_time(mean.variance.clamp_min(floor), x_t)
     return _log_density(S, rho2, bridge.num_classes) - _log_density(S_0, rho2, bridge.num_classes)
 
@@ -60,5 +60,5 @@ def _half_chord(bridge: Bridge, x: Tensor) -> Tensor:
 
 def _log_density(S: Tensor, rho2: Tensor, n: int) -> Tensor:
     """-theta^2/(2 rho^2) + (n - 1) log(theta/sin theta)."""
-    square, ratio = squared_angle_and_ratio(S)
-    return torch.addcmul(ratio.log().mul_(n - 1), square, -0.5 / rho2)
+    half, ratio = half_angle_and_ratio(S)
+    return torch.addcmul(ratio.log().mul_(n - 1), half.square(), -2 / rho2)

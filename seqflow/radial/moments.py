@@ -41,17 +41,19 @@ class Moments(NamedTuple):
     variance: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MomentTable:
-    """The corrections h and g at equal steps of the time angle, s = sin^2.
+    """The corrections at equal steps of the time angle, s = sin^2.
 
-    Plain numbers, so that code that reads them compiles.
+    Attributes:
+        theta_0: the angle between x_0 and e_k.
+        v_1: the total variance.
+        corrections: h and g, ``(2, nodes)``, float64.
     """
 
     theta_0: float
     v_1: float
-    h: tuple[float, ...]
-    g: tuple[float, ...]
+    corrections: Tensor
 
     def at(self, time: Tensor) -> Moments:
         """The moments at time angles ``time``, of their shape."""
@@ -61,8 +63,8 @@ class MomentTable:
         return Moments(self.theta_0 * left * (1 - h), travelled, self.v_1 * s * left * g)
 
     def _interpolate(self, time: Tensor) -> tuple[Tensor, Tensor]:
-        table = torch.tensor((self.h, self.g), dtype=time.dtype, device=time.device)
-        last = len(self.h) - 1
+        table = self.corrections.to(time.device, time.dtype)
+        last = table.shape[1] - 1
         place = time * (last / (math.pi / 2))
         node = place.detach().long().clamp(0, last - 1)
         h, g = torch.lerp(table[:, node], table[:, node + 1], place - node)
@@ -82,7 +84,8 @@ def moments(bridge: Bridge) -> MomentTable:
     s, left = time.sin().square(), time.cos().square()
     h = 1 - angle[1:-1] / (bridge.angle * left)
     g = variance[1:-1] / (bridge.variance * s * left)
-    # The limit at the start is known; that at the end is near the last value.
-    h_all = [0.0, *h.tolist(), float(h[-1])]
-    g_all = [1.0, *g.tolist(), float(g[-1])]
-    return MomentTable(bridge.angle, bridge.variance, tuple(h_all), tuple(g_all))
+    # The limits at the start are known; those at the end are near the last values.
+    start = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    inside = torch.stack([h, g])
+    corrections = torch.cat([start, inside, inside[:, -1:]], 1)
+    return MomentTable(bridge.angle, bridge.variance, corrections)

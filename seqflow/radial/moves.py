@@ -120,17 +120,12 @@ def _noise(x_t: Tensor, std: Tensor, generator: torch.Generator | None) -> Tenso
 
 
 def _shoot(x: Tensor, w: Tensor, ends: Tensor, share: Tensor) -> Tensor:
-    """exp_x of the tangent part of ``w``, on the sphere to rounding; e_k where share is 1.
-
-    With i = <x, w> it is cos N x + sin(N)/N (w - i x), N^2 = |w|^2 - i^2: two numbers a token.
-    """
-    i = (x * w).sum(-1, keepdim=True)
-    xx, ww = x.square().sum(-1, keepdim=True), w.square().sum(-1, keepdim=True)
-    N = (ww - i.square()).clamp_min(torch.finfo(x.dtype).tiny).sqrt()
-    of_w = N.sin() / N
-    of_x = N.cos() - of_w * i
-    length = of_x.square() * xx + 2 * of_x * of_w * i + of_w.square() * ww
-    going = (share < 1).to(x.dtype) * length.rsqrt()
-    moved = (going * of_x * x).addcmul_(going * of_w, w)
+    """exp_x of the tangent part of ``w``, scaled to length 1; e_k where the share is 1."""
+    v = torch.addcmul(w, x, -(x * w).sum(-1, keepdim=True))
+    tiny = torch.finfo(x.dtype).tiny
+    N = v.square().sum(-1, keepdim=True).clamp_min(tiny).sqrt()
+    moved = (N.cos() * x).addcmul_(N.sin() / N, v)
+    going = (share < 1).to(x.dtype)
+    moved = moved * (going * moved.square().sum(-1, keepdim=True).rsqrt())
     # Zero by now where it arrives.
-    return moved.scatter_add_(-1, ends, (share >= 1).to(x.dtype).expand(ends.shape))
+    return moved.scatter_add_(-1, ends, (1 - going).expand(ends.shape))

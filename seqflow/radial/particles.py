@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -13,7 +12,6 @@ from .bridge import Bridge, Noise, advance
 from .strides import stride
 
 
-@lru_cache(maxsize=8)
 def particles(bridge: Bridge, num_paths: int, num_nodes: int) -> Tensor:
     """Walks (a, b) at ``num_nodes`` + 1 equal steps of phi, ``(num_paths, nodes + 1, 2)``.
 

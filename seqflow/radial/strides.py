@@ -28,7 +28,11 @@ def between(first: Tensor, last: Tensor) -> Tensor:
 
 
 def stride(variance: float, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-    """The share of the logarithm, and the deviation of the noise, of a step."""
+    """The share of the logarithm, and the deviation of the noise, of a step.
+
+    Just 1 and 0 where it ends at s = 1, to the rounding of an angle.
+    """
     step, left = between(first, last), first.cos().square()
     share = (step / left.clamp_min(torch.finfo(left.dtype).tiny)).clamp(0, 1)
-    return share, (variance * share).sqrt() * last.cos()
+    going = last.cos() > torch.finfo(left.dtype).eps
+    return torch.where(going, share, 1.0), (variance * share).sqrt() * last.cos() * going

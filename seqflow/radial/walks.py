@@ -110,7 +110,7 @@ class ParticleTable:
         return _jiggle(a, b, std[:, None], generator)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _placed(
     bridge: Bridge, num_paths: int, num_nodes: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from seqflow.fisher import FisherFlow
 from seqflow.guidance import ClassifierFreeGuidance
 from seqflow.inpainting import FREE, Inpainting
 from seqflow.networks import ConvolutionalNetwork
+from seqflow.radial import RadialFlow
 from seqflow.sampling import Sampler, time_grid
 from seqflow.schedules import KineticOptimalSchedule
 from seqflow.simplex import LinearFlow
@@ -25,13 +26,14 @@ PROCESSES = [
     DirichletFlow(K),
     LinearFlow(K),
     FisherFlow(K),
+    RadialFlow(K),
     MaskedFlow(K),
     UniformFlow(K, KineticOptimalSchedule(1 / K)),
     MetricFlow(NEAR),
 ]
 SIGNIFICANCE = 1e-3  # seeds are fixed; a true hypothesis fails one seed in a thousand
 TEMPLATE = (FREE, 2, FREE)
-TOKENS = PROCESSES[3:]
+TOKENS = PROCESSES[4:]
 
 every_process = pytest.mark.parametrize("process", PROCESSES, ids=repr)
 with_autoregression = pytest.mark.parametrize("process", [*PROCESSES, Autoregression(K)], ids=repr)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from seqflow.radial import OddsSchedule
 from seqflow.schedules import (
     CosineSchedule,
     ExponentialSchedule,
@@ -19,6 +20,7 @@ from seqflow.schedules import (
 SCHEDULES = [LinearSchedule(), PolynomialSchedule(1.0), PolynomialSchedule(2.5), CosineSchedule()]
 SCHEDULES += [KineticOptimalSchedule(p) for p in (0.0, 0.05, 0.25, 0.9)]
 SCHEDULES += [ExponentialSchedule(c) for c in (0.1, 3.0, 10.0)]
+SCHEDULES += [OddsSchedule(odds) for odds in (1e-4, 0.06, 3.0)]
 
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
