@@ -238,6 +238,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
         else:
             name = str(path)
             texts = read_file(path, generator, by_line=options.lines, num_windows=options.windows)
+        _say(f"{name}: {sum(map(len, texts.windows)):,} windows")
         rows[name] = judge(
             generator,
             texts,

@@ -164,3 +164,15 @@ def test_costs_of_few_and_of_many_classes(num_classes, shape):
     tokens = torch.randint(num_classes, shape, generator=generator)
     expected = -logits.log_softmax(-1).gather(-1, tokens[..., None]).squeeze(-1)
     torch.testing.assert_close(token_costs(logits, tokens), expected)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+def test_it_is_one_graph(causal, bf16):
+    """Captured whole, so that torch.compile has no Python between its kernels."""
+    inner = network(causal)
+    model = TokenCausalPredictor(inner) if causal else TokenDenoiser(MaskedFlow(K), inner)
+    x, t = torch.randint(0, K, (B, L)), torch.rand(B)
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        assert torch.equal(compiled(x, t), model(x, t))
