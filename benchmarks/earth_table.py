@@ -8,15 +8,15 @@ and rna_torsions.tsv (seven angles in columns 3-9). Splits 80/10/10 by seed. Met
 
     one width       a kernel density, its width chosen on the validation points
     scale mixture   ten widths, weights by expectation maximisation on the validation points
-    local kernels   kernels of the shape of their neighbourhood, fitted on the training points
     spikes          half the scale mixture, half kernels of 6e-3 degrees (kappa = 1e8): what a
                     density gains by mere repetition of training points
-    all kernels     the mixture of the scale mixture and the local kernels, its weight by
-                    expectation maximisation on the validation points
+    local kernels   kernels of the shape of their neighbourhood and round ones, fitted on the
+                    training points
     flow            Riemannian flow matching from the uniform law, on smoothed training points
-    flow + kernels  their mixture, its weight by expectation maximisation on the validation points
     kernel flow     flow matching from the local kernels; its field times 0, 1/4, 1/2 or 1, as the
                     validation points choose
+    flow + kernels  the mixture of flow and local kernels, its weight by expectation maximisation
+                    on the validation points
 
 Nothing in a row is fitted on its test points. Every finished row is in the file, so a stopped
 run goes on.
@@ -28,26 +28,30 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from geometry import Sphere
 from seqflow.batches import Augmentation
 from seqflow.couplings import Coupling, Independent
 from seqflow.files import replacing
 from seqflow.likelihood.ode import log_likelihood
-from seqflow.networks import MLP
+from seqflow.networks import MLP, FeatureGrid
 from seqflow.objectives import FlowMatching
 from seqflow.points.datasets import read_points, split_points
-from seqflow.points.kernels import fit_weights, log_scales, mix, one_width, scale_mixture
-from seqflow.points.local_kernels import fit_local_kernels
+from seqflow.points.kernels import CONCENTRATIONS, fit_weights, log_scales, mix
+from seqflow.points.local_kernels import LocalKernels, fit_local_kernels
 from seqflow.points.responsibilities import responsible_kernels
 from seqflow.points.spaces import SphereSpace, TorusSpace
+from seqflow.points.strength import best_strength
 from seqflow.points.training import Smoothing, rows_of
 from seqflow.riemannian import VelocityFlow
+from seqflow.schedules import ExponentialSchedule
 from seqflow.solvers import FixedSteps
 from seqflow.training import TrainingModule, TrainingSettings, fit, seeded
 
@@ -61,14 +65,13 @@ METHODS = (
     "scale mixture",
     "spikes",
     "local kernels",
-    "all kernels",
     "flow",
-    "flow + kernels",
     "kernel flow",
+    "flow + kernels",
 )
 SPIKE = 1e8
-STRENGTHS = (0.25, 0.5, 1.0)
-DEFAULT_STEPS, ODE_STEPS = 2500, 16
+LEVELS = 6
+DEFAULT_STEPS, KERNEL_STEPS, ODE_STEPS = 2000, 500, 16
 
 
 class Row:
@@ -77,64 +80,81 @@ class Row:
     def __init__(self, folder: Path, name: str, deduplicate: bool, seed: int, steps: int) -> None:
         file, space, columns = FILES[name]
         points = read_points(folder / file, space, columns, deduplicate=deduplicate).points
-        split = split_points(points, seed)
-        self.parts = {key: part.float() for key, part in vars(split).items()}
+        self.exact = vars(split_points(points, seed))
+        self.parts = {key: part.float() for key, part in self.exact.items()}
         self.manifold, self.seed, self.steps = space.manifold(), seed, steps
-        self.exact = vars(split)
-        self.flow_values: dict[str, Tensor] = {}
-        self.kernels = fit_local_kernels(self.manifold, self.parts["train"])
 
     def run(self, method: str) -> dict[str, float]:
         """The numbers of one method."""
         found: dict[str, float] = getattr(self, method.replace(" + ", "_and_").replace(" ", "_"))()
         return found
 
+    @cached_property
+    def scales(self) -> dict[str, Tensor]:
+        """Log densities of the ten widths, each alone, ``(N, 10)``."""
+        kappa = torch.tensor(CONCENTRATIONS, dtype=torch.float64)
+        return {
+            key: log_scales(self.manifold, self.exact["train"], kappa, self.exact[key])
+            for key in ("validation", "test")
+        }
+
+    @cached_property
+    def scale_values(self) -> Tensor:
+        """Log density of the test points under the scale mixture."""
+        return mix(self.scales["test"], fit_weights(self.scales["validation"]))
+
+    @cached_property
+    def kernels(self) -> LocalKernels:
+        """Fitted on the training points."""
+        return fit_local_kernels(self.manifold, self.parts["train"])
+
+    @cached_property
+    def flow_values(self) -> dict[str, Tensor]:
+        """Log densities of the flow from the uniform law."""
+        process = VelocityFlow(self.manifold, schedule=ExponentialSchedule(5.0))
+        network = self.train(
+            process, Independent(), Smoothing(self.kernels), self.steps, self.fine_network
+        )
+        return {key: self.log_likelihood(process, network, key) for key in ("validation", "test")}
+
+    def fine_network(self) -> MLP:
+        """With a grid on the globe; seven angles have none."""
+        if self.manifold != Sphere(2):
+            return MLP(self.manifold, 128, 2, num_frequencies=2)
+        grid = FeatureGrid(self.manifold, LEVELS)
+        return MLP(self.manifold, 64, 2, num_frequencies=3, grid=grid)
+
+    def small_network(self) -> MLP:
+        """For what a prior gets wrong."""
+        return MLP(self.manifold, 64, 2, num_frequencies=2)
+
     def one_width(self) -> dict[str, float]:
         """A kernel density."""
-        law = one_width(self.manifold, self.exact["train"], self.exact["validation"])
-        return {"nll": nll(law.log_prob(self.exact["test"]))}
+        best = self.scales["validation"].mean(0).argmax()
+        return {"nll": nll(self.scales["test"][:, best])}
 
     def scale_mixture(self) -> dict[str, float]:
         """Ten widths."""
-        law = scale_mixture(self.manifold, self.exact["train"], self.exact["validation"])
-        return {"nll": nll(law.log_prob(self.exact["test"]))}
+        return {"nll": nll(self.scale_values)}
 
     def spikes(self) -> dict[str, float]:
         """Half the scale mixture, half spikes, and how many test points were trained on."""
         train, test = self.exact["train"], self.exact["test"]
-        law = scale_mixture(self.manifold, train, self.exact["validation"])
         spike = log_scales(self.manifold, train, torch.tensor([SPIKE]).double(), test)
-        parts = torch.stack([law.log_prob(test), spike[:, 0]], 1)
+        parts = torch.stack([self.scale_values, spike[:, 0]], 1)
         seen = (test.unsqueeze(1) == train).all(-1).any(1).double().mean()
         return {"nll": nll(mix(parts, torch.tensor([0.5, 0.5]))), "seen": float(seen)}
 
     def local_kernels(self) -> dict[str, float]:
-        """Kernels of the shape of their neighbourhood."""
+        """Kernels of the shape of their neighbourhood, and round ones."""
         return {"nll": nll(self.kernels.log_prob(self.parts["test"]))}
-
-    def all_kernels(self) -> dict[str, float]:
-        """Scale mixture and local kernels together."""
-        law = scale_mixture(self.manifold, self.exact["train"], self.exact["validation"])
-        validation, test = (
-            torch.stack([law.log_prob(self.exact[key]), self.kernels.log_prob(self.parts[key])], 1)
-            for key in ("validation", "test")
-        )
-        weights = fit_weights(validation)
-        return {"nll": nll(mix(test, weights)), "share of local": float(weights[1])}
 
     def flow(self) -> dict[str, float]:
         """From the uniform law, on smoothed points."""
-        if not self.flow_values:
-            process = VelocityFlow(self.manifold)
-            network = self.train(process, Independent(), Smoothing(self.kernels))
-            self.flow_values = {
-                key: self.log_likelihood(process, network, key) for key in ("validation", "test")
-            }
         return {"nll": nll(self.flow_values["test"])}
 
     def flow_and_kernels(self) -> dict[str, float]:
-        """The mixture of the two before."""
-        self.flow()
+        """The mixture of flow and local kernels."""
         both = {
             key: torch.stack([value, self.kernels.log_prob(self.parts[key])], 1)
             for key, value in self.flow_values.items()
@@ -145,29 +165,31 @@ class Row:
     def kernel_flow(self) -> dict[str, float]:
         """From the local kernels."""
         process = VelocityFlow(self.manifold, self.kernels)
-        network = self.train(process, responsible_kernels(self.kernels), None)
-        found = {0.0: nll(self.kernels.log_prob(self.parts["validation"]))}
-        for strength in STRENGTHS:
-            predictor = Scaled(network, strength)
-            found[strength] = nll(self.log_likelihood(process, predictor, "validation"))
-        best = min(found, key=lambda strength: found[strength])
-        value = self.log_likelihood(process, Scaled(network, best), "test")
-        return {"nll": nll(value), "strength": best}
+        coupling = responsible_kernels(self.kernels)
+        network = self.train(process, coupling, None, KERNEL_STEPS, self.small_network)
+        strength = best_strength(process, network, self.parts["validation"])
+        value = self.log_likelihood(process, network.scaled(strength), "test")
+        return {"nll": nll(value), "strength": strength}
 
     def train(
-        self, process: VelocityFlow, coupling: Coupling, augment: Augmentation | None
-    ) -> nn.Module:
+        self,
+        process: VelocityFlow,
+        coupling: Coupling,
+        augment: Augmentation | None,
+        steps: int,
+        make: Callable[[], MLP],
+    ) -> Any:
         """A trained network; its weights are averages."""
         settings = TrainingSettings(
-            steps=self.steps,
+            steps=steps,
             batch_size=512,
             learning_rate=2e-3,
-            validate_every=self.steps,
-            checkpoint_every=self.steps,
+            validate_every=steps,
+            checkpoint_every=steps,
             seed=self.seed,
         )
         with seeded(self.seed):
-            network = MLP(self.manifold, 192, 2, num_frequencies=self.frequencies)
+            network = make()
         module = TrainingModule(
             network,
             FlowMatching(process, coupling=coupling),
@@ -178,28 +200,11 @@ class Row:
         with tempfile.TemporaryDirectory() as folder:
             return fit(module, Path(folder), device="cpu", progress=False)
 
-    @property
-    def frequencies(self) -> int:
-        """Octaves; angles in seven dimensions are no denser than their neighbours say."""
-        return 6 if self.manifold.dim == 2 else 2
-
     def log_likelihood(self, process: VelocityFlow, predictor: Any, key: str) -> Tensor:
         """Of each point of one part."""
         return log_likelihood(
             process, predictor, self.parts[key], integrator=FixedSteps(ODE_STEPS)
         )
-
-
-class Scaled:
-    """A predictor whose field is a part of the network's."""
-
-    def __init__(self, network: nn.Module, strength: float) -> None:
-        self.network, self.strength = network, strength
-
-    def __call__(self, x_t: Tensor, t: Tensor, condition: Any = None) -> Tensor:
-        """The field."""
-        field: Tensor = self.network(x_t, t, condition)
-        return self.strength * field
 
 
 def nll(log_density: Tensor) -> float:

@@ -8,7 +8,9 @@ With a schedule kappa from 0 to 1 (the clock t itself by default) the path to a 
 and the flow dx/dt = v_t(x), v_t(x) = E[u_t(x_t | x_1) | x_t = x], takes the prior to the data.
 Two ways to predict v:
 
-    VelocityFlow   the vector itself:    |prediction - u_t|^2 / dim
+    VelocityFlow   the velocity by the clock kappa, dx/dkappa, which has one scale at all times
+                   whatever the schedule:    |prediction - u|^2 / dim,     v = kappa' prediction,
+                   with u = u_t/kappa' = log_{x_t} x_1/(1 - kappa)
     EndpointFlow   a point y where the geodesic ends, so that log_x y has one scale at all times:
                    |log_x y - log_x x_1|^2 / dim,     v = kappa'/(1 - kappa) log_x y
 
@@ -47,7 +49,7 @@ class PathPoint(NamedTuple):
     Attributes:
         x_t: where it is, ``(batch, ..., *point_shape)``.
         x_1: where it goes, the same shape.
-        velocity: dx_t/dt, ``(batch, ..., *tangent_shape)``.
+        velocity: dx_t/dkappa, by the schedule's clock, ``(batch, ..., *tangent_shape)``.
     """
 
     x_t: Tensor
@@ -114,7 +116,7 @@ class GeodesicFlow(ABC):
         *,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, PathPoint]:
-        """The point x_t of the geodesic from x_0 to x_1, with its velocity kappa' u.
+        """The point x_t of the geodesic from x_0 to x_1, with its velocity u by the clock kappa.
 
         Args:
             x_1: points, ``(batch, ..., *point_shape)``; their dtype is that of the state.
@@ -137,7 +139,7 @@ class GeodesicFlow(ABC):
             )
         t = _time_of_points(self.manifold, t.to(x_1), x_1)
         x_t, u = self.manifold.interpolant(x_0, x_1, self.schedule.kappa(t))
-        return x_t, PathPoint(x_t, x_1, expand_time(self.schedule.derivative(t), u) * u)
+        return x_t, PathPoint(x_t, x_1, u)
 
     @abstractmethod
     def loss(self, prediction: Tensor, target: PathPoint, t: Tensor) -> Tensor:
@@ -171,7 +173,7 @@ class GeodesicFlow(ABC):
 
 @dataclass(frozen=True)
 class VelocityFlow(GeodesicFlow):
-    """Predicts the velocity, a tangent vector ``(batch, ..., *tangent_shape)``.
+    """Predicts the velocity dx/dkappa, a tangent vector ``(batch, ..., *tangent_shape)``.
 
     Example:
         >>> from geometry import Sphere
@@ -185,14 +187,14 @@ class VelocityFlow(GeodesicFlow):
     """
 
     def loss(self, prediction: Tensor, target: PathPoint, t: Tensor) -> Tensor:
-        """|prediction - u_t|^2 / dim in the metric at x_t, ``(batch,)``."""
+        """|prediction - u|^2 / dim in the metric at x_t, ``(batch,)``."""
         del t
         return self._squared_error(target.x_t, prediction - target.velocity)
 
     def velocity(self, x_t: Tensor, prediction: Tensor, t: Tensor) -> Tensor:
-        """The prediction itself."""
-        del x_t, t
-        return prediction
+        """kappa' times the prediction."""
+        rate = self.schedule.derivative(_time_of_points(self.manifold, t, x_t))
+        return expand_time(rate, prediction) * prediction
 
     def step(
         self,
@@ -203,9 +205,14 @@ class VelocityFlow(GeodesicFlow):
         *,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """exp_x(dt v), Euler's step along a geodesic; projected, so that rounding stays small."""
-        del t, generator  # nothing is drawn, and the field is told
-        moved = self.manifold.expmap(x_t, expand_time(dt, prediction) * prediction)
+        """exp_x((kappa_{t+dt} - kappa_t) prediction), Euler's step by the clock kappa.
+
+        Along a geodesic; projected, so that rounding stays small.
+        """
+        del generator
+        way = self.schedule.kappa(t + dt) - self.schedule.kappa(t)
+        way = _time_of_points(self.manifold, way, x_t)
+        moved = self.manifold.expmap(x_t, expand_time(way, prediction) * prediction)
         return self.manifold.projx(moved)
 
 

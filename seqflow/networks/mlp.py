@@ -14,6 +14,7 @@ W_2 start at zero, so that the first prediction is v = 0.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from functools import singledispatch
 
 import torch
@@ -30,6 +31,7 @@ from geometry.rotations import SO3
 from geometry.torus import FlatTorus
 
 from .embedding import TimeLabelEmbedding
+from .feature_grid import FeatureGrid
 
 
 @singledispatch
@@ -125,6 +127,8 @@ class MLP(nn.Module):
         num_labels: how many labels there are; 0 for an unconditional network.
         num_frequencies: cosines and sines of the features times pi, 2 pi, 4 pi, ..., which
             resolve finer detail; 0 for the features alone.
+        grid: learned features for detail that is finer still, or None; each counts as much as
+            the time says.
 
     Example:
         >>> from geometry import Sphere
@@ -141,14 +145,18 @@ class MLP(nn.Module):
         *,
         num_labels: int = 0,
         num_frequencies: int = 0,
+        grid: FeatureGrid | None = None,
     ) -> None:
         super().__init__()
-        self.manifold, self.num_frequencies = manifold, num_frequencies
+        self.manifold, self.num_frequencies, self.grid = manifold, num_frequencies, grid
         condition_channels = min(width, 128)
         # Slow cosines: the field stays smooth in time, and an ODE along it cheap.
         self.embedding = TimeLabelEmbedding(condition_channels, num_labels, top=1.0)
         origin = torch.zeros(manifold.point_shape)
         seen = features(manifold, origin).shape[-1] * (1 + 2 * num_frequencies)
+        if grid is not None:
+            seen += grid.channels
+            self.gate = nn.Linear(condition_channels, grid.channels)
         self.first = nn.Linear(seen, width)
         self.blocks = nn.ModuleList(
             ModulatedBlock(width, condition_channels) for _ in range(depth)
@@ -162,12 +170,22 @@ class MLP(nn.Module):
         seen = self._harmonics(features(self.manifold, x_t))
         c = F.silu(self.embedding(t, condition))
         c = c.reshape(len(c), *(1,) * (seen.ndim - 2), c.shape[-1])
+        if self.grid is not None:
+            seen = torch.cat([seen, (1 + self.gate(c)) * self.grid(x_t)], -1)
         h = self.first(seen)
         for block in self.blocks:
             h = block(h, c)
         raw = self.last(F.silu(h))
         raw = raw.reshape(*raw.shape[:-1], *self.manifold.tangent_shape)
         return tangent_head(self.manifold, x_t, raw)
+
+    @torch.no_grad()
+    def scaled(self, strength: float) -> MLP:
+        """A copy whose vectors are ``strength`` times as long."""
+        copy = deepcopy(self)
+        copy.last.weight.mul_(strength)
+        copy.last.bias.mul_(strength)
+        return copy
 
     def _harmonics(self, seen: Tensor) -> Tensor:
         phases = [math.pi * 2**k * seen for k in range(self.num_frequencies)]

@@ -143,7 +143,9 @@ def fit_local_kernels(manifold: Manifold, train: Tensor, *, most: int = 2000) ->
     equal = torch.full((NUM_KINDS + 1,), 1 / (NUM_KINDS + 1)).to(train)
     fold = torch.arange(len(train), device=train.device) % FOLDS
     parts = [
-        LocalKernels(manifold, train[fold != k], equal).log_kinds(train[fold == k][: most // FOLDS])
+        LocalKernels(manifold, train[fold != k], equal).log_kinds(
+            train[fold == k][: most // FOLDS]
+        )
         for k in range(FOLDS)
     ]
     return LocalKernels(manifold, train, fit_weights(torch.cat(parts)))

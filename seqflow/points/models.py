@@ -15,16 +15,21 @@ from geometry.distributions.distribution import Distribution
 from geometry.manifold import Manifold
 
 from ..checkpoints import find_checkpoint, load_checkpoint, save_checkpoint
-from ..networks import MLP, EndpointHead
+from ..networks import MLP, EndpointHead, FeatureGrid
 from ..riemannian import EndpointFlow, GeodesicFlow, VelocityFlow
+from ..schedules import ExponentialSchedule, LinearSchedule, Schedule
 from ..settings import Settings, check_settings
 from .local_kernels import NUM_KINDS, LocalKernels
-from .settings import Method, NetworkSettings
+from .settings import Clock, Method, NetworkSettings
 from .spaces import Space
 
-FLOWS: dict[Method, Callable[[Manifold, Distribution | None], GeodesicFlow]] = {
+FLOWS: dict[Method, Callable[[Manifold, Distribution | None, Schedule], GeodesicFlow]] = {
     "velocity": VelocityFlow,
     "endpoint": EndpointFlow,
+}
+SCHEDULES: dict[Clock, Schedule] = {
+    "linear": LinearSchedule(),
+    "exponential": ExponentialSchedule(5.0),
 }
 STOPS: dict[Method, float] = {"velocity": 1.0, "endpoint": 1 - 1e-3}
 
@@ -35,6 +40,7 @@ class PointSpec(Settings):
     Attributes:
         space: their manifold, and what a row of numbers says.
         method: what the network predicts.
+        schedule: how the noise shrinks.
         network: its size.
         num_centres: of the kernel prior; 0 for the default prior.
         split: what was kept out of training: path, columns, split_seed, deduplicate.
@@ -43,6 +49,7 @@ class PointSpec(Settings):
 
     space: Space = Field(discriminator="kind")
     method: Method
+    schedule: Clock = "linear"
     network: NetworkSettings
     num_centres: int = Field(default=0, ge=0)
     provenance: dict[str, Any] = Field(default_factory=dict)
@@ -82,7 +89,10 @@ class PointModel:
 def build_network(spec: PointSpec, manifold: Manifold) -> nn.Module:
     """A network with fresh weights."""
     size = spec.network
-    network = MLP(manifold, size.width, size.depth, num_frequencies=size.num_frequencies)
+    grid = FeatureGrid(manifold, size.grid_levels) if size.grid_levels else None
+    network = MLP(
+        manifold, size.width, size.depth, num_frequencies=size.num_frequencies, grid=grid
+    )
     return EndpointHead(manifold, network) if spec.method == "endpoint" else network
 
 
@@ -90,7 +100,8 @@ def build_model(
     spec: PointSpec, manifold: Manifold, network: nn.Module, prior: LocalKernels | None
 ) -> PointModel:
     """Process and network together."""
-    return PointModel(spec, FLOWS[spec.method](manifold, prior), network)
+    flow = FLOWS[spec.method](manifold, prior, SCHEDULES[spec.schedule])
+    return PointModel(spec, flow, network)
 
 
 def save_model(folder: Path, model: PointModel) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..settings import Settings, check_settings, override_settings
 from ..training import TrainingSettings
@@ -14,6 +14,7 @@ from .spaces import Space
 
 Method = Literal["velocity", "endpoint"]
 Prior = Literal["default", "kernels"]
+Clock = Literal["linear", "exponential"]
 
 
 class DataSettings(Settings):
@@ -42,11 +43,14 @@ class NetworkSettings(Settings):
         depth: blocks of two layers.
         num_frequencies: octaves of cosines and sines of the coordinates; more resolve finer
             detail.
+        grid_levels: of learned features on grids of 8, 16, 32, ... cells, for detail that
+            harmonics do not reach; on the sphere and tori of at most three angles; 0 for none.
     """
 
     width: int = Field(default=256, gt=0, le=8192)
     depth: int = Field(default=3, gt=0, le=64)
     num_frequencies: int = Field(default=5, ge=0, le=12)
+    grid_levels: int = Field(default=0, ge=0, le=12)
 
 
 class PointSettings(Settings):
@@ -56,7 +60,10 @@ class PointSettings(Settings):
         data: what to learn.
         method: what the network predicts: a velocity, or the end of the geodesic.
         prior: where the flow starts: ``default``, uniform (a wrapped normal where the volume
-            is infinite); ``kernels``, a local kernel density of the training points.
+            is infinite); ``kernels``, a local kernel density of the training points, from
+            which the velocity is followed as far as the validation points ask for.
+        schedule: how the noise shrinks: ``linear``, or ``exponential``, which gives every scale of
+            detail as much time as the others.
         smoothing: train on draws of the local kernels around the training points instead of
             the points themselves, so that no point becomes a spike.
         network: size of the network.
@@ -67,10 +74,26 @@ class PointSettings(Settings):
     data: DataSettings
     method: Method = "velocity"
     prior: Prior = "default"
+    schedule: Clock = "linear"
     smoothing: bool = False
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings(batch_size=512, warmup=100)
     out: Path
+
+    @model_validator(mode="after")
+    def _kernels_need_a_velocity(self) -> Self:
+        if self.prior == "kernels" and self.method != "velocity":
+            raise ValueError(
+                f"expected method: velocity with prior: kernels, got {self.method}; a flow from "
+                "near its end has no use for an endpoint"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _paths_on_a_mesh_are_linear(self) -> Self:
+        if self.data.space.kind == "mesh" and self.schedule != "linear":
+            raise ValueError(f"expected schedule: linear on a mesh, got {self.schedule}")
+        return self
 
 
 def settings_of_table(path: Path, kind: str, overrides: Sequence[str]) -> PointSettings:

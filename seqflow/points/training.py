@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from .models import PointModel, PointSpec, build_model, build_network, save_mode
 from .paths import StoredPaths, simulate_paths
 from .responsibilities import responsible_kernels
 from .settings import PointSettings
+from .strength import best_strength
 
 CHANGEABLE = ("steps", "validate_every", "checkpoint_every")
 """Settings of training that may change when it goes on."""
@@ -44,6 +45,7 @@ def train_points(
     spec = PointSpec(
         space=settings.data.space,
         method=settings.method,
+        schedule=settings.schedule,
         network=settings.network,
         num_centres=len(train) if prior else 0,
         provenance=_provenance(settings, split),
@@ -66,9 +68,19 @@ def train_points(
     averaged = fit(module, settings.out, device=device, progress=progress)
     network.load_state_dict(averaged.state_dict())
     network.cpu().eval()
+    if prior:
+        model = strengthen(model, validation)
     save_model(settings.out, model)
     plot_training(settings.out / "logs", settings.out / "training.png")
     return model
+
+
+def strengthen(model: PointModel, validation: Tensor) -> PointModel:
+    """The model with as much of its field as validation points ask for."""
+    network: Any = model.network  # of velocities, as PointSettings makes sure
+    strength = best_strength(model.process, network, validation)
+    print(f"the field counts {strength:g}, by validation points", file=sys.stderr)  # noqa: T201
+    return replace(model, network=network.scaled(strength))
 
 
 class Lesson(NamedTuple):

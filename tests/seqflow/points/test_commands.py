@@ -17,6 +17,12 @@ TINY = [
     "training.batch_size=32",
     "training.validate_every=2",
 ]
+FLOWS = [
+    [],
+    ["prior=kernels"],
+    ["smoothing=true", "method=endpoint"],
+    ["smoothing=true", "schedule=exponential", "network.grid_levels=2"],
+]
 # Four steps that move points by degrees.
 BOLD = ["training.learning_rate=0.1", "training.warmup=1", "training.ema_decay=0"]
 TETRAHEDRON = """v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1
@@ -36,7 +42,7 @@ def train(path, out, *words, manifold="sphere"):
     return main(["points", "train", str(path), *words])
 
 
-@pytest.mark.parametrize("words", [[], ["prior=kernels"], ["smoothing=true", "method=endpoint"]])
+@pytest.mark.parametrize("words", FLOWS)
 def test_train_sample_evaluate(moons, tmp_path, capsys, words):
     out, new = tmp_path / "model", tmp_path / "new.csv"
     assert train(moons, out, *words) == 0
@@ -139,6 +145,10 @@ def test_a_kernel_prior_survives_the_disk(moons, tmp_path):
     [
         (["train", "{}"], "expected a .yaml file, or a table with --manifold"),
         (["train", "{}", "out=x", "prior=odd", "--manifold", "sphere"], "prior: Input should be"),
+        (
+            ["train", "{}", "prior=kernels", "method=endpoint", "--manifold", "sphere"],
+            "expected method: velocity with prior: kernels",
+        ),
         (["train", "{}", "--manifold", "mesh"], "data.space.mesh.path: Field required"),
         (["sample", "--model", "nowhere"], "no model 'nowhere'"),
         (["evaluate", "{}"], "give --model, or --reference"),
