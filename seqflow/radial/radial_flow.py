@@ -151,7 +151,7 @@ class RadialFlow:
         return torch.zeros(x_t.shape[:-1], dtype=torch.bool, device=x_t.device)
 
     def evidence(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Log p(x_t | x_1 = k), less a constant per position, ``(batch, length, K)``; finite.
+        """Log p(x_t | x_1 = k), less that of the likeliest k, ``(batch, length, K)``; finite.
 
         Args:
             x_t: ``(batch, length, K + 1)``; or, with K numbers a token, a state as ``relax`` makes
