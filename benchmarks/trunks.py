@@ -58,15 +58,16 @@ HEAD = """# The trunks of backbones: forward time and memory
 
     python benchmarks/trunks.py --rounds {rounds} --out docs/results/trunks.md
 
-One chain, float32, no gradient, eager, torch {torch}. {note} The load of the machine's {cores}
-cores was {least:.1f} to {most:.1f} meanwhile, so that milliseconds are worth less than ratios:
-times are the calling thread's CPU time, the median of {rounds} interleaved rounds. Memory is the
-growth of the peak resident set in a forward pass.
+One chain, float32, no gradient, eager, torch {torch}, random weights (seed 0). {note}
+The load of the {cores} cores was {least:.1f} to {most:.1f}, so that milliseconds are worth less
+than ratios: times are the calling thread's CPU time, the median of {rounds} interleaved rounds.
+Memory is the growth of the peak resident set in a forward pass.
 
 `plain` is the published invariant-point trunk written out (`benchmarks/plain_ipa.py`):
 displacements of every pair, rows of a pair's parts before each linear layer; as wide as the
 others, at width 256 the published network. `ipa` is the same function with the same weights.
-Nothing is said here of how good backbones are.
+At equal width `pair-bias` and `knn` have a quarter of the weights, for no layer of theirs works on
+pairs again and again. Nothing is said here of how good backbones are.
 """
 
 
