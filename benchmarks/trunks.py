@@ -58,7 +58,8 @@ HEAD = """# The trunks of backbones: forward time and memory
 
     python benchmarks/trunks.py --rounds {rounds} --out docs/results/trunks.md
 
-One chain, float32, no gradient, eager, torch {torch}, random weights (seed 0). {note}
+One chain, float32, no gradient, eager, torch {torch}, random weights (seed 0).
+{note}
 The load of the {cores} cores was {least:.1f} to {most:.1f}, so that milliseconds are worth less
 than ratios: times are the calling thread's CPU time, the median of {rounds} interleaved rounds.
 Memory is the growth of the peak resident set in a forward pass.
