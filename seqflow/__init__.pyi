@@ -9,6 +9,8 @@ from .couplings import SquaredDistance as SquaredDistance
 from .denoiser import CausalPredictor as CausalPredictor
 from .denoiser import EvidenceDenoiser as EvidenceDenoiser
 from .denoiser import NoisyClassifier as NoisyClassifier
+from .digits import DigitCodec as DigitCodec
+from .digits import DigitsInPlace as DigitsInPlace
 from .dirichlet import DirichletFlow as DirichletFlow
 from .discrete import LazyHead as LazyHead
 from .discrete import LazyLogits as LazyLogits

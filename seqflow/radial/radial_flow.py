@@ -137,8 +137,8 @@ class RadialFlow:
             self._check(x_0, (*x_1.shape, self.num_classes + 1), "points of the sphere")
         time = time_angle(self.clock, t)
         a, b, r = self.walk(self.bridge, time, x_1.shape[-1], generator)
-        going = expand_time(~reaches_data(t, torch.zeros_like(t)), x_1)
-        point = Radial(torch.where(going, a, 1.0), b * going, r * going)
+        going = expand_time(~reaches_data(t, torch.zeros_like(t)), x_1).to(t.dtype)
+        point = Radial(torch.lerp(torch.ones_like(a), a, going), b * going, r * going)
         x_t = lift(self.bridge, x_1, point, generator)
         return x_t, Noised(x_1, x_t)
 

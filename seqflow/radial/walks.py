@@ -83,7 +83,7 @@ class ParticleTable:
         ValueError: for an odd number of paths, or fewer than two intervals.
     """
 
-    num_paths: int = 4096
+    num_paths: int = 2048
     num_nodes: int = 64
 
     def __post_init__(self) -> None:

@@ -85,7 +85,7 @@ def test_other_tokens_than_the_own_are_alike(process):
 @every_process
 def test_evidence_is_bayes_rule(process):
     """Among states where the posterior says p, about a share p carries the token: by binning."""
-    K, num = process.num_classes, 40_000
+    K, num = process.num_classes, 20_000
     prior = (torch.arange(K) * 0.5).cos().exp().double()
     prior /= prior.sum()
     x_1 = torch.multinomial(prior, num, replacement=True, generator=seeded(5))[None]
@@ -175,8 +175,8 @@ def test_steps_towards_a_token_follow_its_path(process):
 
 # Steps of a token drawn from the posterior are exact but for what evidence and curvature are off;
 # drift along the mean, and its Euler step, have errors of first order.
-STEPS = [(DrawnEnd(), 1), (DrawnEnd(), 8), (DrawnEnd(), 64), (MeanDrift(), 128)]
-STEPS += [(GeodesicWalk(), 64)]
+STEPS = [(DrawnEnd(), 1), (DrawnEnd(), 8), (DrawnEnd(), 32), (MeanDrift(), 48)]
+STEPS += [(GeodesicWalk(), 48)]
 
 
 @pytest.mark.parametrize("start", [0.0, 1.0])
