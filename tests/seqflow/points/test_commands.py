@@ -149,6 +149,10 @@ def test_a_kernel_prior_survives_the_disk(moons, tmp_path):
             ["train", "{}", "prior=kernels", "method=endpoint", "--manifold", "sphere"],
             "expected method: velocity with prior: kernels",
         ),
+        (
+            ["train", "{}", "schedule=exponential", "data.space.path=a.off", "--manifold", "mesh"],
+            "expected schedule: linear on a mesh",
+        ),
         (["train", "{}", "--manifold", "mesh"], "data.space.mesh.path: Field required"),
         (["sample", "--model", "nowhere"], "no model 'nowhere'"),
         (["evaluate", "{}"], "give --model, or --reference"),
