@@ -196,7 +196,7 @@ def _template(options: argparse.Namespace, generator: Generator) -> tuple[int, .
     """The tokens that the words of the command line hold."""
     from .templates import continue_prompt, read_template
 
-    length = options.length or generator.spec.length
+    length = generator.spec.length if options.length is None else options.length
     if options.template is not None and options.prompt is not None:
         raise ValueError("--prompt is a template that holds a beginning: give one of them")
     tokens = None

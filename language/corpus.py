@@ -143,7 +143,7 @@ def load_corpus(folder: Path) -> Corpus:
             raise ValueError("another format")
         dtype, entries = content.pop("dtype"), content.pop("parts")
         parts = {name: _open(folder, name, dtype, entry) for name, entry in entries.items()}
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"damaged corpus: {path} cannot be used ({error})") from None
     return Corpus(folder, load_tokenizer(folder), parts, content)
 

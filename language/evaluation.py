@@ -171,9 +171,11 @@ def _cell(column: str, value: float) -> str:
 
 def _read_texts(path: Path, by_line: bool) -> list[str]:
     content = read_text(path)
+    # Not splitlines: a text may hold U+2028 and its like, which JSON leaves as they are.
+    lines = content.split("\n")
     if ".jsonl" in path.suffixes:
-        return [_text_of(path, n, line) for n, line in enumerate(content.splitlines(), 1) if line]
-    return [line for line in content.split("\n") if line] if by_line else [content]
+        return [_text_of(path, n, line) for n, line in enumerate(lines, 1) if line.strip()]
+    return [line for line in lines if line] if by_line else [content]
 
 
 def _text_of(path: Path, number: int, line: str) -> str:

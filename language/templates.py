@@ -38,8 +38,10 @@ def read_template(text: str, tokenizer: Tokenizer, mark: str = MARK) -> tuple[in
 def continue_prompt(prompt: str, length: int, tokenizer: Tokenizer) -> tuple[int, ...]:
     """A template of ``length`` tokens that begins with a text.
 
-    Raises ``ValueError`` if the text alone is longer.
+    Raises ``ValueError`` if the text alone is longer, or for a length below one.
     """
+    if length < 1:
+        raise ValueError(f"expected a length of at least 1, got {length}")
     tokens = tokenizer.encode(prompt).tolist()
     if len(tokens) > length:
         raise ValueError(

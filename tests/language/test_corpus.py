@@ -88,7 +88,7 @@ class TestStream:
             self.batches(corpus, 1, length=42)
 
 
-@pytest.mark.parametrize("damage", ["json", "format", "short", "missing", "entry"])
+@pytest.mark.parametrize("damage", ["json", "format", "short", "missing", "entry", "parts"])
 def test_damage_is_told(corpus, damage):
     path = corpus.folder / "corpus.json"
     content = json.loads(path.read_text())
@@ -99,6 +99,8 @@ def test_damage_is_told(corpus, damage):
     elif damage == "entry":
         del content["parts"]["train"]["tokens"]
         path.write_text(json.dumps(content))
+    elif damage == "parts":
+        path.write_text(json.dumps(content | {"parts": []}))
     elif damage == "short":
         (corpus.folder / "train.bin").write_bytes(b"\0\0")
     else:

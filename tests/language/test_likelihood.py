@@ -1,16 +1,18 @@
 """What texts cost models whose cost is known."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from language.evaluation import split_windows
+from language.evaluation import read_file, split_windows
 from language.likelihood import bits
 from language.models import GeneratorSpec, build_generator
 from language.settings import Method
 from language.statistics import distinct, entropy, text_statistics
 from language.tokenizers import CharacterTokenizer
+from language.writing import json_lines
 from seqflow.networks.sizes import TransformerSize
 
 TOKENIZER = CharacterTokenizer(" abcdefg")
@@ -83,3 +85,10 @@ def test_what_is_counted():
     found = text_statistics(["aab ab", ""])
     assert found["distinct 1"] == 1
     assert list(found) == ["entropy", "distinct 1", "distinct 2", "distinct 3"]
+
+
+def test_samples_with_separators_of_lines_are_read(tmp_path):
+    model = replace(silent("autoregressive"), tokenizer=CharacterTokenizer(" \u2028\x85abcde"))
+    path = tmp_path / "samples.jsonl"
+    path.write_text(json_lines(["a\u2028b", "c\x85"], 0), encoding="utf-8")
+    assert read_file(path, model).sample == ["a\u2028b", "c\x85"]
