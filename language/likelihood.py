@@ -79,7 +79,7 @@ def _join(bounds: list[Bound], sizes: list[int], characters_per_token: float) ->
     total = sum(sizes)
     shares = [size / total for size in sizes]
     nats = sum(share * bound.nats for share, bound in zip(shares, bounds, strict=True))
-    errors = [share * bound.standard_error for share, bound in zip(shares, bounds, strict=True)]
+    errors = [share * error for share, error in zip(shares, _errors(bounds, sizes), strict=True)]
     scale = 1 / math.log(2)
     return Bits(
         per_token=scale * nats,
@@ -87,3 +87,16 @@ def _join(bounds: list[Bound], sizes: list[int], characters_per_token: float) ->
         standard_error=scale * math.hypot(*errors) / characters_per_token,
         tokens=total,
     )
+
+
+def _errors(bounds: list[Bound], sizes: list[int]) -> list[float]:
+    """The standard error of each set of windows; a text ends in a set of one shorter window.
+
+    One window shows no spread, so it has that of the largest set, for independent tokens.
+    """
+    most, size = max(zip(bounds, sizes, strict=True), key=lambda pair: pair[0].num_sequences)
+    one_token = most.standard_error * math.sqrt(size)
+    return [
+        bound.standard_error if bound.num_sequences > 1 else one_token / math.sqrt(size)
+        for bound, size in zip(bounds, sizes, strict=True)
+    ]

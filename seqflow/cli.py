@@ -86,6 +86,10 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**(manners | options))
 
     def error(self, message: str) -> NoReturn:
+        words = message.removeprefix("unrecognized arguments: ").split()
+        if any("=" in word and not word.startswith("-") for word in words):
+            # argparse gives a list of words to the place where it began, and no more behind.
+            message += "; words key=value stand together, before the options"
         raise ValueError(f"{message} (see {self.prog} --help)")
 
 

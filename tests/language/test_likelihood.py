@@ -77,6 +77,19 @@ def test_one_window_has_no_standard_error():
     assert math.isnan(bits(model, torch.zeros(1, 3, dtype=torch.long), 1.0).standard_error)
 
 
+def test_a_shorter_window_at_the_end_has_the_spread_of_the_others():
+    model = silent("autoregressive")
+    with torch.no_grad():
+        model.network.network.head.bias.copy_(torch.arange(K))
+    windows = split_windows([*texts(5), "a"], model)
+    assert [len(each) for each in windows] == [5, 1]
+    whole, error = bits(model, windows[0], 1.0), bits(model, windows, 1.0).standard_error
+    # Of n independent tokens with one spread: n grows by one.
+    n = windows[0].numel()
+    expected = whole.standard_error * math.sqrt(n / (n + 1))
+    assert error == pytest.approx(expected, rel=1e-6)
+
+
 def test_what_is_counted():
     assert entropy({"a": 2, "b": 1, "c": 1}) == 1.5
     assert distinct(["a b a b"], 2) == pytest.approx(2 / 3)

@@ -265,3 +265,11 @@ def test_doctor_finds_bundled_models(monkeypatch, capsys, tmp_path):
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "fakefrontend half has no weights" in rows
     assert "fakefrontend whole found" in rows
+
+
+def test_settings_behind_an_option_are_told_their_place(front_end, capsys):
+    front_end(lambda options: None)
+    assert cli.main(["fake", "act", "--num", "2", "out=runs/mine"]) == 2
+    assert "words key=value stand together, before the options" in capsys.readouterr().err
+    assert cli.main(["fake", "act", "--unknown=2"]) == 2
+    assert "key=value" not in capsys.readouterr().err
