@@ -139,8 +139,12 @@ def load_pairs(path: str | Path) -> Pairs:
         )
     if not _fit(tensors):
         raise ValueError(f"{path}: damaged: its tensors do not fit each other; {mend}")
+    try:
+        origin = json.loads(header.get("origin", "{}"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: damaged: its origin is no JSON, {error}; {mend}") from None
     offsets = tensors.pop("offsets")
-    return Pairs(tensors, offsets, json.loads(header.get("origin", "{}")))
+    return Pairs(tensors, offsets, origin)
 
 
 def _fit(tensors: Mapping[str, Tensor]) -> bool:

@@ -99,6 +99,9 @@ def test_damaged_files_are_refused(tmp_path, field):
         save_file({**tensors, field: damaged}, path, header)
         with pytest.raises(ValueError, match="damaged: its tensors do not fit each other"):
             load_pairs(path)
+    save_file(tensors, path, header | {"origin": "{"})
+    with pytest.raises(ValueError, match=r"pairs.*damaged: its origin is no JSON"):
+        load_pairs(path)
     save_file(tensors, path, {"format": "other"})
     with pytest.raises(ValueError, match="expected the format 'seqflow-protein-pairs-1'"):
         load_pairs(path)
