@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from seqflow.files import replacing
 
 from .backbone import Backbone, centre
 from .residues import decode_sequence
+from .tensor_files import read_json, read_tensors
 
 FORMAT = "seqflow-protein-chains-1"
 _DTYPES = {
@@ -158,28 +158,20 @@ def load_chains(path: str | Path) -> Chains:
         OSError: if it cannot be opened.
     """
     mend = "make it with: seqflow proteins prepare"
-    Path(path).open("rb").close()  # for the plain OSError
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: expected a file of chains, but {error}; {mend}") from None
-    if header.get("format") != FORMAT:
-        raise ValueError(
-            f"{path}: expected the format {FORMAT!r}, got {header.get('format')!r}; {mend}"
-        )
-    chains = _from_file(tensors, header)
+    tensors, header = read_tensors(path, FORMAT, "chains", mend)
+    words = {key: read_json(path, header, key, [], mend) for key in ("names", "clusters")}
+    chains = _from_file(tensors, **words)
     if chains is None:
         raise ValueError(f"{path}: damaged: its tensors do not fit each other; {mend}")
     return chains
 
 
-def _from_file(tensors: dict[str, Tensor], header: dict[str, str]) -> Chains | None:
+def _from_file(
+    tensors: dict[str, Tensor], names: Sequence[str], clusters: Sequence[str]
+) -> Chains | None:
     """The chains, or nothing if the parts do not fit."""
     if {name: one.dtype for name, one in tensors.items()} != _DTYPES:
         return None
-    names, clusters = (tuple(json.loads(header.get(key, "[]"))) for key in ("names", "clusters"))
     offsets, total = tensors["offsets"], len(tensors["mask"])
     fits = (
         all(len(tensors[key]) == total for key in ("coordinates", "positions", "residue_types"))
@@ -196,8 +188,8 @@ def _from_file(tensors: dict[str, Tensor], header: dict[str, str]) -> Chains | N
         tensors["positions"].long(),
         tensors["residue_types"].long(),
         offsets,
-        names,
-        clusters,
+        tuple(names),
+        tuple(clusters),
     )
 
 

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -35,6 +34,7 @@ from seqflow.files import replacing
 from seqflow.objectives import Batch
 
 from .flow import ROTATION, TRANSLATION
+from .tensor_files import read_json, read_tensors
 
 FORMAT = "seqflow-protein-pairs-1"
 NOISE_TRANSLATION, NOISE_ROTATION = "noise_translation", "noise_rotation"
@@ -126,23 +126,10 @@ def load_pairs(path: str | Path) -> Pairs:
         OSError: if it cannot be opened.
     """
     mend = "make it with: seqflow proteins rectify"
-    Path(path).open("rb").close()  # for the plain OSError
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: expected a file of pairs, but {error}; {mend}") from None
-    if header.get("format") != FORMAT:
-        raise ValueError(
-            f"{path}: expected the format {FORMAT!r}, got {header.get('format')!r}; {mend}"
-        )
+    tensors, header = read_tensors(path, FORMAT, "pairs", mend)
     if not _fit(tensors):
         raise ValueError(f"{path}: damaged: its tensors do not fit each other; {mend}")
-    try:
-        origin = json.loads(header.get("origin", "{}"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: damaged: its origin is no JSON, {error}; {mend}") from None
+    origin = read_json(path, header, "origin", {}, mend)
     offsets = tensors.pop("offsets")
     return Pairs(tensors, offsets, origin)
 

@@ -125,6 +125,17 @@ def test_damaged_files_are_refused(chains, tmp_path, field):
             load_chains(path)
 
 
+@pytest.mark.parametrize("key", ["names", "clusters"])
+def test_a_damaged_header_is_refused_by_name(chains, tmp_path, key):
+    path = tmp_path / "x.safetensors"
+    save_chains(path, chains)
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    save_file(load_file(path), path, header | {key: "["})
+    with pytest.raises(ValueError, match=rf"x\.safetensors: damaged: its {key} is no JSON"):
+        load_chains(path)
+
+
 def test_graphs_are_joined_and_padded(chains):
     chosen = [7, 0, 3]
     joined = join_graphs([chain_graph(chains, i) for i in chosen])
