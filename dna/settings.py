@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from seqflow.networks.sizes import TransformerSize
-from seqflow.settings import Settings
+from seqflow.settings import Settings, complete_parameters
 from seqflow.training import TrainingSettings
 
 Method = Literal["dirichlet", "linear", "fisher", "masked", "uniform", "metric", "autoregressive"]
@@ -111,11 +111,7 @@ def complete_path(method: str, path: PathSettings | None) -> PathSettings | None
         >>> complete_path("masked", None).schedule
         'linear'
     """
-    given, own = path.model_dump(exclude_none=True) if path else {}, DEFAULTS.get(method, {})
-    for key in given:
-        if key not in own:
-            raise ValueError(f"the method {method} has no {key}; leave out path.{key}")
-    return PathSettings(**(own | given)) if own else None
+    return complete_parameters(PathSettings, path, method, DEFAULTS)
 
 
 class GeneratorSettings(Settings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,6 +63,30 @@ def check_settings(schema: type[S], content: dict[str, Any], *, where: str) -> S
             for fault in error.errors()
         )
         raise ValueError(f"{where}: {faults}") from None
+
+
+def complete_parameters(
+    schema: type[S],
+    given: S | None,
+    method: str,
+    defaults: Mapping[str, Mapping[str, Any]],
+) -> S | None:
+    """The parameters ``path`` of a method, those not given at their defaults; None without any.
+
+    Args:
+        schema: of the parameters of all methods; None stands for one that is not given.
+        given: some of them.
+        method: which method they are for.
+        defaults: the parameters of each method that has any.
+
+    Raises:
+        ValueError: for a parameter that the method does not have.
+    """
+    words, own = given.model_dump(exclude_none=True) if given else {}, defaults.get(method, {})
+    for key in words:
+        if key not in own:
+            raise ValueError(f"the method {method} has no {key}; leave out path.{key}")
+    return schema(**{**own, **words}) if own else None
 
 
 def _override(content: dict[str, Any], word: str) -> None:
