@@ -24,6 +24,7 @@ from .guidance import ClassifierGuidance as ClassifierGuidance
 from .inpainting import FREE as FREE
 from .inpainting import Inpainting as Inpainting
 from .objectives import FlowMatching as FlowMatching
+from .pooled_targets import PooledFlowMatching as PooledFlowMatching
 from .process import CategoricalProcess as CategoricalProcess
 from .process import Condition as Condition
 from .process import Process as Process

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,8 @@ from geometry.distributions.uniform import Uniform
 from geometry.distributions.wrapped_normal import WrappedNormal
 from geometry.manifold import Manifold
 from geometry.product import Factored
+
+D = TypeVar("D", bound=Distribution)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _(manifold: Factored) -> Distribution:
     return ProductDistribution(manifold, tuple(map(default_prior, manifold.parts)))
 
 
-def placed(distribution: Distribution, x: Tensor) -> Distribution:
+def placed(distribution: D, x: Tensor) -> D:
     """The same distribution with its parameters in the dtype and on the device of ``x``."""
     # Distributions are frozen dataclasses, so their fields are all that there is to move.
     own = {f.name: getattr(distribution, f.name) for f in _init(distribution)}

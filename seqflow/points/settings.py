@@ -15,6 +15,8 @@ from .spaces import Space
 Method = Literal["velocity", "endpoint"]
 Prior = Literal["default", "kernels"]
 Clock = Literal["linear", "exponential"]
+POOLING = ("sphere", "torus", "so3")
+"""Spaces with a uniform law, from which the density of a path is known."""
 
 
 class DataSettings(Settings):
@@ -66,6 +68,9 @@ class PointSettings(Settings):
             detail as much time as the others.
         smoothing: train on draws of the local kernels around the training points instead of
             the points themselves, so that no point becomes a spike.
+        pooled: train on the mean of the targets of all points of the batch that may have led to
+            a state: the same field, with less noise. It concerns velocities from the uniform
+            noise of a sphere, a torus or so3; elsewhere a state has the target of its own point.
         network: size of the network.
         training: how long, how fast.
         out: folder of the model, its training state and its curves.
@@ -76,9 +81,16 @@ class PointSettings(Settings):
     prior: Prior = "default"
     schedule: Clock = "linear"
     smoothing: bool = False
+    pooled: bool = True
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings(batch_size=512, warmup=100)
     out: Path
+
+    @property
+    def pools(self) -> bool:
+        """Whether targets are pooled and can be."""
+        uniform = self.prior == "default" and self.data.space.kind in POOLING
+        return self.pooled and uniform and self.method == "velocity"
 
     @model_validator(mode="after")
     def _kernels_need_a_velocity(self) -> Self:

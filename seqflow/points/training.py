@@ -14,9 +14,12 @@ from geometry.manifold import Manifold
 from geometry.mesh import Mesh
 
 from ..couplings import Coupling, Independent
+from ..devices import find_device
 from ..objectives import Batch, FlowMatching, Objective
 from ..plots import plot_training
-from ..riemannian import GeodesicFlow
+from ..pooled_targets import PooledFlowMatching
+from ..priors import placed
+from ..riemannian import GeodesicFlow, VelocityFlow
 from ..training import TrainingModule, fit, seeded
 from .datasets import Points, Split, read_split
 from .local_kernels import LocalKernels, fit_local_kernels
@@ -53,7 +56,9 @@ def train_points(
     with seeded(settings.training.seed):
         network = build_network(spec, manifold)
     model = build_model(spec, manifold, network, prior)
-    coupling: Coupling = responsible_kernels(prior) if prior else Independent()
+    # What a batch is drawn with lies where the batch does.
+    here = placed(law, train.new_empty(0, device=find_device(device))) if law else None
+    coupling: Coupling = responsible_kernels(here) if prior and here else Independent()
     lesson = make_lesson(manifold, settings, model.process, train, validation, coupling)
     module = TrainingModule(
         network,
@@ -62,7 +67,7 @@ def train_points(
         # Where a validation point may start is known of training points only.
         None if prior else lesson.validation,
         settings.training,
-        Smoothing(law) if settings.smoothing and law else None,
+        Smoothing(here) if settings.smoothing and here else None,
         _identity(settings, split),
     )
     averaged = fit(module, settings.out, device=device, progress=progress)
@@ -101,7 +106,9 @@ def make_lesson(
     coupling: Coupling,
 ) -> Lesson:
     """Noise and times are drawn anew for every batch of points."""
-    objective = FlowMatching(process, coupling=coupling)
+    objective: Objective = FlowMatching(process, coupling=coupling)
+    if settings.pools and isinstance(process, VelocityFlow):
+        objective = PooledFlowMatching(process)
     return Lesson(objective, rows_of(train, settings.training.batch_size), {"x_1": validation})
 
 
