@@ -12,7 +12,8 @@ and rna_torsions.tsv (seven angles in columns 3-9). Splits 80/10/10 by seed. Met
                     density gains by mere repetition of training points
     local kernels   kernels of the shape of their neighbourhood and round ones, fitted on the
                     training points
-    flow            Riemannian flow matching from the uniform law, on smoothed training points
+    flow            Riemannian flow matching from the uniform law, on smoothed training points and
+                    pooled targets
     kernel flow     flow matching from the local kernels; its field times 0, 1/4, 1/2 or 1, as the
                     validation points choose
     flow + kernels  the mixture of flow and local kernels, its weight by expectation maximisation
@@ -38,11 +39,10 @@ from torch import Tensor
 
 from geometry import Sphere
 from seqflow.batches import Augmentation
-from seqflow.couplings import Coupling, Independent
 from seqflow.files import replacing
 from seqflow.likelihood.ode import log_likelihood
 from seqflow.networks import MLP, FeatureGrid
-from seqflow.objectives import FlowMatching
+from seqflow.objectives import FlowMatching, Objective
 from seqflow.points.datasets import read_points, split_points
 from seqflow.points.kernels import CONCENTRATIONS, fit_weights, log_scales, mix
 from seqflow.points.local_kernels import LocalKernels, fit_local_kernels
@@ -50,6 +50,7 @@ from seqflow.points.responsibilities import responsible_kernels
 from seqflow.points.spaces import SphereSpace, TorusSpace
 from seqflow.points.strength import best_strength
 from seqflow.points.training import Smoothing, rows_of
+from seqflow.pooled_targets import PooledFlowMatching
 from seqflow.riemannian import VelocityFlow
 from seqflow.schedules import ExponentialSchedule
 from seqflow.solvers import FixedSteps
@@ -71,7 +72,7 @@ METHODS = (
     "flow + kernels",
 )
 SPIKE = 1e8
-LEVELS = 6
+LEVELS = 8
 DEFAULT_STEPS, KERNEL_STEPS, ODE_STEPS = 2000, 500, 16
 
 
@@ -114,7 +115,7 @@ class Row:
         """Log densities of the flow from the uniform law."""
         process = VelocityFlow(self.manifold, schedule=ExponentialSchedule(5.0))
         network = self.train(
-            process, Independent(), Smoothing(self.kernels), self.steps, self.fine_network
+            PooledFlowMatching(process), Smoothing(self.kernels), self.steps, self.fine_network
         )
         return {key: self.log_likelihood(process, network, key) for key in ("validation", "test")}
 
@@ -123,7 +124,7 @@ class Row:
         if self.manifold != Sphere(2):
             return MLP(self.manifold, 128, 2, num_frequencies=2)
         grid = FeatureGrid(self.manifold, LEVELS)
-        return MLP(self.manifold, 64, 2, num_frequencies=3, grid=grid)
+        return MLP(self.manifold, 128, 2, num_frequencies=3, grid=grid)
 
     def small_network(self) -> MLP:
         """For what a prior gets wrong."""
@@ -166,16 +167,15 @@ class Row:
     def kernel_flow(self) -> dict[str, float]:
         """From the local kernels."""
         process = VelocityFlow(self.manifold, self.kernels)
-        coupling = responsible_kernels(self.kernels)
-        network = self.train(process, coupling, None, KERNEL_STEPS, self.small_network)
+        objective = FlowMatching(process, coupling=responsible_kernels(self.kernels))
+        network = self.train(objective, None, KERNEL_STEPS, self.small_network)
         strength = best_strength(process, network, self.parts["validation"])
         value = self.log_likelihood(process, network.scaled(strength), "test")
         return {"nll": nll(value), "strength": strength}
 
     def train(
         self,
-        process: VelocityFlow,
-        coupling: Coupling,
+        objective: Objective,
         augment: Augmentation | None,
         steps: int,
         make: Callable[[], MLP],
@@ -184,7 +184,7 @@ class Row:
         settings = TrainingSettings(
             steps=steps,
             batch_size=512,
-            learning_rate=2e-3,
+            learning_rate=5e-3,
             validate_every=steps,
             checkpoint_every=steps,
             seed=self.seed,
@@ -193,7 +193,7 @@ class Row:
             network = make()
         module = TrainingModule(
             network,
-            FlowMatching(process, coupling=coupling),
+            objective,
             rows_of(self.parts["train"], settings.batch_size),
             settings=settings,
             augment=augment,

@@ -71,6 +71,8 @@ class GeneratorSettings(Settings):
         data: what to learn.
         method: how noise becomes text.
         path: parameters of the method.
+        scatter: of ``radial``: spread of the times of positions about that of their window while
+            training, in log odds (`seqflow.scattered_times`); 0 for none.
         network: size of the network.
         training: how long, how fast.
         out: folder of the model, its training state and its curves.
@@ -79,6 +81,7 @@ class GeneratorSettings(Settings):
     data: DataSettings
     method: Method = "masked"
     path: PathSettings | None = None
+    scatter: float = Field(default=1.5, ge=0, le=100)
     network: TransformerSize = TransformerSize()
     training: TrainingSettings = TrainingSettings(
         steps=10_000,

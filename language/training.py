@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from seqflow.objectives import Batch, FlowMatching
+from seqflow.objectives import Batch, FlowMatching, Objective
 from seqflow.plots import plot_training
+from seqflow.scattered_times import ScatteredTimes
 from seqflow.training import TrainingModule, TrainingSettings, fit, seeded
 
 from .corpus import Corpus, Part, load_corpus
@@ -20,6 +22,9 @@ from .windows import WindowStream
 
 CHANGEABLE = ("steps", "validate_every", "checkpoint_every")
 """Settings of training that may change when it goes on."""
+
+COUNTED = 1_000_000
+"""Tokens, evenly spread, of which the network knows the frequencies from the start."""
 
 
 class WindowTraining(TrainingModule):
@@ -38,7 +43,7 @@ class WindowTraining(TrainingModule):
     def __init__(
         self,
         network: nn.Module,
-        objective: FlowMatching,
+        objective: Objective,
         part: Part,
         length: int,
         validation: Batch | None,
@@ -70,6 +75,9 @@ def train_generator(
     )
     with seeded(settings.training.seed):
         generator = build_generator(spec, corpus.tokenizer)
+    seen = corpus.part("train").windows(1, COUNTED)
+    counts = torch.bincount(seen.flatten(), minlength=spec.num_classes)
+    generator.network.network.set_frequencies(counts)
     module = _module(settings, corpus, generator)
     _report(generator.network, corpus)
     averaged = fit(module, settings.out, device=device, progress=progress)
@@ -93,13 +101,20 @@ def _module(settings: GeneratorSettings, corpus: Corpus, generator: Generator) -
     )
     return WindowTraining(
         generator.network,
-        FlowMatching(process),
+        _objective(settings, process),
         part,
         data.length,
         validation,
         settings.training,
         _identity(settings, corpus),
     )
+
+
+def _objective(settings: GeneratorSettings, process: Any) -> Objective:
+    """Where states are points, which show how sure they are, positions have times of their own."""
+    if settings.method == "radial" and settings.scatter:
+        return ScatteredTimes(process, settings.scatter)
+    return FlowMatching(process)
 
 
 def _provenance(settings: GeneratorSettings, corpus: Corpus) -> dict[str, Any]:

@@ -35,7 +35,10 @@ class EvidenceDenoiser(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
         """Logits of p(x_1 | x_t), shape ``(batch, length, K)``."""
-        evidence = self.process.evidence(x_t, t)
+        return self.judge(self.process.evidence(x_t, t), t, condition)
+
+    def judge(self, evidence: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
+        """The same from the evidence, ``(batch, length, K)``."""
         logits: Tensor = evidence + self.network(probabilities(evidence), t, condition)
         return logits
 

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 
 class TokenEmbedding(nn.Module):
-    r"""A learned vector e_i of each token i, averaged over a distribution p of tokens.
+    r"""A learned vector e_i of each token i, averaged over what a position says of its token.
 
-        h = sum_i p_i e_i
+        h = sum_i pi_i p_i e_i / sum_i pi_i p_i
+
+    With p the softmax of evidence and pi the frequencies of tokens this is the mean of e under
+    the posterior of a position that is alone. Frequencies start even and are learned.
 
     Args:
         num_classes: K, how many tokens there are.
@@ -22,10 +25,16 @@ class TokenEmbedding(nn.Module):
     def __init__(self, num_classes: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(num_classes, width))
+        self.log_frequency = nn.Parameter(torch.zeros(num_classes))
 
     def forward(self, p: Tensor) -> Tensor:
-        """``(..., K)`` to ``(..., width)``."""
-        return (p @ self.weight).to(p.dtype)  # also where products are in half precision
+        """``(..., K)`` to ``(..., width)``; zeros where p is zero."""
+        frequency = self.log_frequency.softmax(0)
+        summed = p @ (frequency[:, None] * self.weight)
+        total = p @ frequency
+        tiny = torch.finfo(total.dtype).tiny
+        # In the dtype of p, also where products are in half precision.
+        return (summed / total.clamp_min(tiny)[..., None]).to(p.dtype)
 
     def lookup(self, tokens: Tensor) -> Tensor:
         """The vectors of ``tokens``, of any shape ``(...)``, ``(..., width)``."""
@@ -36,10 +45,10 @@ class TokenEmbedding(nn.Module):
 
         The same as ``forward`` without the ``(..., K)`` numbers: one lookup and one mean.
         """
-        K = len(self.weight)
-        excess = odds.expm1()[..., None]
-        total = K + excess
-        return self.lookup(tokens) * (excess / total) + self.weight.sum(0) / total
+        frequency = self.log_frequency.softmax(0)
+        excess = (odds.expm1() * frequency[tokens])[..., None]
+        total = 1 + excess
+        return self.lookup(tokens) * (excess / total) + (frequency @ self.weight) / total
 
 
 class TimeLabelEmbedding(nn.Module):

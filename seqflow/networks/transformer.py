@@ -9,7 +9,7 @@ adaLN-Zero (Peebles & Xie 2023): scales s, shifts b and gates a are linear in c 
 zero, so that a fresh block is the identity. Queries and keys are normed (Henry et al. 2020)
 and turned by rotary positions (Su et al. 2021): pair i of a head at position l by the angle
 l 10000^(-2i/head width). So attention knows only differences of positions, and no length is
-the longest. The logits start at zero.
+the longest. The logits start at zero, or at the log frequencies of the tokens.
 """
 
 from __future__ import annotations
@@ -165,6 +165,18 @@ class Transformer(nn.Module):
         # Logits are summed with evidence and exponentiated: not in half precision.
         logits: Tensor = self.head(self.hidden(h, t, label)).to(t.dtype)
         return logits
+
+    @torch.no_grad()
+    def set_frequencies(self, counts: Tensor) -> None:
+        """Start from how often each of K tokens was counted, ``(K,)``, instead of learning it.
+
+        The logits begin at the log frequencies and evidence is averaged with them. Rare tokens
+        are some nats below common ones, which a bias takes a thousand steps to get to.
+        Each token counts once more, so that none is impossible.
+        """
+        log_frequency = (counts + 1).log().log_softmax(0)
+        self.embedding.log_frequency.copy_(log_frequency)
+        self.head.bias.copy_(log_frequency)
 
     def hidden(self, h: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         """What ``head`` makes logits of, ``(batch, length, width)``."""
