@@ -103,9 +103,9 @@ class ParticleTable:
         w = (between(first, phi) / step).clamp(0, 1)
         shape = (len(phi), length)
         path = torch.randint(self.num_paths, shape, generator=generator, device=phi.device)
-        row = path.mul_(self.num_nodes + 1).add_(node.long()[:, None])
+        row = path.add_(node.long()[:, None] * self.num_paths)
         table = _placed(bridge, self.num_paths, self.num_nodes, phi.dtype, phi.device)
-        a, b = (torch.lerp(p.take(row), p.take(row + 1), w[:, None]) for p in table)
+        a, b = (torch.lerp(p.take(row), p.take(row + self.num_paths), w[:, None]) for p in table)
         std = (bridge.variance * step * w * (1 - w)).sqrt()
         return _jiggle(a, b, std[:, None], generator)
 
@@ -114,9 +114,9 @@ class ParticleTable:
 def _placed(
     bridge: Bridge, num_paths: int, num_nodes: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """The numbers a and b of all paths at all nodes, in one row each."""
+    """The numbers a and b of all paths, node by node: what an example reads lies together."""
     a, b = particles(bridge, num_paths, num_nodes).to(device, dtype).unbind(-1)
-    return a.flatten(), b.flatten()
+    return a.T.flatten(), b.T.flatten()
 
 
 def _jiggle(a: Tensor, b: Tensor, std: Tensor, generator: torch.Generator | None) -> Radial:
