@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .models import Generator
+    from .tokenizers import Tokenizer
 
 TOKENIZERS = ("character", "bpe")
 
@@ -202,12 +203,23 @@ def _template(options: argparse.Namespace, generator: Generator) -> tuple[int, .
     tokens = None
     if options.template is not None:
         tokens = read_template(options.template, generator.tokenizer, options.mark)
+        for piece in options.template.split(options.mark):
+            _note_folding(piece, generator.tokenizer)
     elif options.prompt is not None:
         tokens = continue_prompt(options.prompt, length, generator.tokenizer)
+        _note_folding(options.prompt, generator.tokenizer)
     wanted = len(tokens) if tokens is not None else length
     if wanted > generator.spec.length:
         _say(f"note: {wanted} tokens are more than the {generator.spec.length} of training")
     return tokens
+
+
+def _note_folding(text: str, tokenizer: Tokenizer) -> None:
+    """Say what becomes of a text whose characters the model does not have."""
+    from .folding import fold
+
+    if tokenizer.folded and fold(text) != text:
+        _say(f"note: {text!r} is {fold(text)!r} in the alphabet of this model")
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

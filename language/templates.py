@@ -16,8 +16,8 @@ MARK = "_"
 def read_template(text: str, tokenizer: Tokenizer, mark: str = MARK) -> tuple[int, ...]:
     """A token of each position, `seqflow.inpainting.FREE` where anything may be.
 
-    Raises ``ValueError`` for an empty template, a mark that is not one character, and what the
-    tokenizer cannot write.
+    Raises ``ValueError`` for a template without a free position, a mark that is not one character,
+    and what the tokenizer cannot write.
 
     Example:
         >>> from language.tokenizers import CharacterTokenizer
@@ -26,8 +26,11 @@ def read_template(text: str, tokenizer: Tokenizer, mark: str = MARK) -> tuple[in
     """
     if len(mark) != 1:
         raise ValueError(f"expected one character that marks free positions, got {mark!r}")
-    if not text:
-        raise ValueError("expected a template of at least one position, got none")
+    if mark not in text:
+        raise ValueError(
+            f"expected a template with free positions, {mark}, got {text!r}; to go on from a "
+            "text give it as a prompt"
+        )
     tokens: list[int] = []
     for number, piece in enumerate(text.split(mark)):
         tokens += [FREE] if number else []

@@ -33,6 +33,11 @@ class Tokenizer(Protocol):
     """Numbers the pieces of a text."""
 
     @property
+    def folded(self) -> bool:
+        """Whether texts are folded first."""
+        ...
+
+    @property
     def num_classes(self) -> int:
         """K, how many tokens there are."""
         ...

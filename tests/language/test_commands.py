@@ -106,6 +106,14 @@ def test_prompts_and_templates_are_held(models, tmp_path, method):
         assert all(a in (b, "_") for a, b in zip(template, text, strict=True))
 
 
+def test_what_the_alphabet_lacks_is_said(models, tmp_path, capsys):
+    out = tmp_path / "out.txt"
+    assert sample(models, out, "--prompt", "Cat 7", method="masked") == 0
+    assert "note: 'Cat 7' is 'cat ' in the alphabet" in capsys.readouterr().err
+    assert sample(models, out, "--template", "a_É", method="masked") == 0
+    assert "note: 'É' is 'e' in the alphabet" in capsys.readouterr().err
+
+
 def test_another_mark_and_pieces_of_words(models, tmp_path):
     out = tmp_path / "out.txt"
     assert sample(models, out, "--template", "the #### hat", "--mark", "#", method="bpe") == 0
@@ -117,7 +125,7 @@ def test_another_mark_and_pieces_of_words(models, tmp_path):
 @pytest.mark.parametrize("method", METHODS)
 def test_temperature_and_top_p(models, tmp_path, method):
     found = set()
-    for words in ((), ("--temperature", 0.01), ("--top-p", 0.3), ("--temperature", 0)):
+    for words in ((), ("--temperature", 0.3), ("--top-p", 0.3), ("--temperature", 0)):
         assert sample(models, tmp_path / "out.txt", "--num", 20, *words, method=method) == 0
         found.add((tmp_path / "out.txt").read_text())
     assert len(found) == 4
@@ -245,7 +253,8 @@ class TestBadInput:
             (["--seed", "-1"], "seed of at least 0, got -1"),
             (["--prompt", "a" * 13], "the prompt has 13 tokens, more than the 12"),
             (["--template", "a_", "--length", "9"], "has 2 positions, not the 9 of --length"),
-            (["--template", ""], "template of at least one position"),
+            (["--template", ""], "template with free positions, _, got ''"),
+            (["--template", "the cat"], "to go on from a text give it as a prompt"),
             (["--template", "a", "--mark", "ab"], "one character that marks free positions"),
             (["--template", "a", "--prompt", "b"], "give one of them"),
             (["--model", "nonsense"], "no model 'nonsense'"),
