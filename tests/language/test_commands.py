@@ -10,6 +10,7 @@ import torch
 
 from language.cli import TOKENIZERS
 from language.corpus import load_corpus
+from language.folding import fold
 from language.models import load_generator
 from seqflow.cli import main
 
@@ -155,12 +156,12 @@ def test_what_a_character_costs(models, corpora, tmp_path, method):
     assert main([*command, "--ladder", "--windows", "8", "--out", str(out)]) == 0
     cells, *ladder = csv.DictReader(out.read_text().splitlines())
     assert float(cells["tokens"]) == 8 * LENGTH
-    # Four steps of training hardly move it from log2(27) = 4.75; the bounds are noisy.
-    assert 3 < float(cells["bits/character"]) < 7
     assert cells["bits/character"] == cells["bits/token"]
     costs = [float(row["bits/character"]) for row in ladder]
     assert len(costs) == 6
     assert costs[3] < costs[0] < 4.75
+    # Four steps of training hardly move it from the frequencies; the bounds are noisy.
+    assert abs(float(cells["bits/character"]) - costs[0]) < 1
 
 
 def test_what_a_character_costs_in_pieces_of_words(models, corpora, capsys):
@@ -191,7 +192,8 @@ def test_samples_are_judged_one_by_one(models, tmp_path, capsys):
     assert main(["language", "evaluate", str(texts), "--lines", *judge]) == 0
     by_line = capsys.readouterr().out.splitlines()[-1].partition("|")[2].partition("|")[2]
     assert by_record == by_line
-    assert " 120 " in by_record
+    # The judge folds: runs of spaces, which a fresh model likes, are one.
+    assert f" {sum(len(fold(record['text'])) for record in records)} " in by_record
 
 
 @pytest.mark.parametrize("method", METHODS)
