@@ -36,18 +36,21 @@ class PathSettings(Settings):
         schedule: of ``masked`` and ``uniform``: how much of the datum is there at time t.
         start: of ``radial``: where all tokens start, 0 at the mask, 1 at the centre of tokens.
         variance: of ``radial``: of the noise in one direction over all times.
+        scatter: of ``radial``, in training: spread of the times of positions about that of their
+            window, in log odds (`seqflow.scattered_times`); 0 for none.
     """
 
     schedule: ScheduleName | None = None
     start: float | None = Field(default=None, ge=0, le=1)
     variance: float | None = Field(default=None, gt=0, le=10)
+    scatter: float | None = Field(default=None, ge=0, le=100)
 
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "masked": {"schedule": "linear"},
     "uniform": {"schedule": "kinetic"},
     # Without a variance it is 1/K, so that noise is as long whatever the alphabet.
-    "radial": {"start": 0.0, "variance": None},
+    "radial": {"start": 0.0, "variance": None, "scatter": 1.5},
 }
 """The parameters of the methods that have any, with their defaults."""
 
@@ -71,8 +74,6 @@ class GeneratorSettings(Settings):
         data: what to learn.
         method: how noise becomes text.
         path: parameters of the method.
-        scatter: of ``radial``: spread of the times of positions about that of their window while
-            training, in log odds (`seqflow.scattered_times`); 0 for none.
         network: size of the network.
         training: how long, how fast.
         out: folder of the model, its training state and its curves.
@@ -81,7 +82,6 @@ class GeneratorSettings(Settings):
     data: DataSettings
     method: Method = "masked"
     path: PathSettings | None = None
-    scatter: float = Field(default=1.5, ge=0, le=100)
     network: TransformerSize = TransformerSize()
     training: TrainingSettings = TrainingSettings(
         steps=10_000,

@@ -101,7 +101,7 @@ def _module(settings: GeneratorSettings, corpus: Corpus, generator: Generator) -
     )
     return WindowTraining(
         generator.network,
-        _objective(settings, process),
+        _objective(generator.spec, process),
         part,
         data.length,
         validation,
@@ -110,10 +110,10 @@ def _module(settings: GeneratorSettings, corpus: Corpus, generator: Generator) -
     )
 
 
-def _objective(settings: GeneratorSettings, process: Any) -> Objective:
-    """Where states are points, which show how sure they are, positions have times of their own."""
-    if settings.method == "radial" and settings.scatter:
-        return ScatteredTimes(process, settings.scatter)
+def _objective(spec: GeneratorSpec, process: Any) -> Objective:
+    """Points of the sphere show how noisy they are, so that each can have a time of its own."""
+    if spec.path is not None and spec.path.scatter:
+        return ScatteredTimes(process, spec.path.scatter)
     return FlowMatching(process)
 
 

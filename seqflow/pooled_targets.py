@@ -86,7 +86,7 @@ class PooledFlowMatching:
 
 @torch.no_grad()
 def pool(process: VelocityFlow, target: PathPoint, t: Tensor) -> PathPoint:
-    """The target with the expected velocity given the batch.
+    """The target with the expected velocity given the batch; time and memory are of its square.
 
     Args:
         process: that drew it.
@@ -94,14 +94,15 @@ def pool(process: VelocityFlow, target: PathPoint, t: Tensor) -> PathPoint:
         t: ``(batch,)``.
     """
     x_t, x_1, own = target
-    left = (1 - process.schedule.kappa(t)).clamp_min(torch.finfo(t.dtype).eps)
-    log_p = log_likelihoods(process.manifold, x_t, x_1, left)
-    # Every state has come from its own row, whatever rounding says.
-    log_p.diagonal().clamp_min_(torch.finfo(log_p.dtype).min)
-    w = log_p.softmax(1)
-    certain = expand_time(w.diagonal(), own) * own  # known to full precision
-    others = mean_log(process.manifold, x_t, x_1, w.fill_diagonal_(0))
-    return PathPoint(x_t, x_1, certain + others / expand_time(left, others))
+    left = process.schedule.survival(t.to(x_t)).clamp_min(torch.finfo(x_t.dtype).eps)
+    with torch.autocast(x_t.device.type, enabled=False):  # others/left would amplify its errors
+        log_p = log_likelihoods(process.manifold, x_t, x_1, left)
+        # Every state has come from its own row, whatever rounding says.
+        log_p.diagonal().clamp_min_(torch.finfo(log_p.dtype).min)
+        w = log_p.softmax(1)
+        certain = expand_time(w.diagonal(), own) * own  # known to full precision
+        others = mean_log(process.manifold, x_t, x_1, w.fill_diagonal_(0))
+        return PathPoint(x_t, x_1, certain + others / expand_time(left, others))
 
 
 @singledispatch

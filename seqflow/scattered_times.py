@@ -28,7 +28,7 @@ from .process import CategoricalProcess
 
 @dataclass(frozen=True)
 class ScatteredTimes:
-    """-log p(x_1) of each token, averaged over positions, for an ``EvidenceDenoiser``.
+    """-log p(x_1) of each token, averaged over positions, for an unlabelled ``EvidenceDenoiser``.
 
     Attributes:
         process: whose evidence the network reads.
@@ -63,8 +63,9 @@ class ScatteredTimes:
         own = scatter(t, x_1.shape[1], self.spread, generator).flatten()
         # A position with a time of its own is an example of one token.
         x_t, _ = self.process.corrupt(x_1.reshape(-1, 1), own, generator=generator)
-        evidence = self.process.evidence(x_t, own).reshape(*x_1.shape, -1)
-        return token_costs(model.judge(evidence, t, batch.get("label")), x_1).mean(-1)
+        evidence = self.process.evidence(x_t, own)
+        evidence = evidence.reshape(*x_1.shape, evidence.shape[-1])
+        return token_costs(model.judge(evidence, t), x_1).mean(-1)
 
 
 def scatter(t: Tensor, length: int, spread: float, generator: torch.Generator) -> Tensor:

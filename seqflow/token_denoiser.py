@@ -4,10 +4,11 @@ They compute what `EvidenceDenoiser` and `CausalPredictor` compute, with the sam
 from a network that has a `TokenEmbedding`. With z = x_t and o = odds(x_t, t), evidence is o at
 z and 0 elsewhere, so that ::
 
-    sum_i softmax(evidence)_i e_i = (sum_i e_i + (exp(o) - 1) e_z) / (K + exp(o) - 1),
+    sum_i pi_i p_i e_i / sum_i pi_i p_i = (m + (exp(o) - 1) pi_z e_z) / (1 + (exp(o) - 1) pi_z)
 
-one lookup instead of three passes over ``(batch, length, K)`` numbers, and the logits are the
-only tensor of that size.
+with p = softmax(evidence), pi the embedding's frequencies and m = sum_i pi_i e_i: one lookup
+instead of three passes over ``(batch, length, K)`` numbers, and the logits are the only tensor
+of that size.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class TokenDenoiser(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
         """Logits of p(x_1 | x_t), shape ``(batch, length, K)``."""
         odds = self.process.odds(x_t, t)
-        # A mask has no vector of its own: with odds of 0 it counts as any token alike.
+        # A mask has no vector of its own: with odds of 0 it counts as the mean of all.
         shown = x_t.clamp_max(self.process.num_classes - 1)
         logits = self.network.logits(self.network.embedding.peaked(shown, odds), t, condition)
         evident: Tensor = logits.scatter_add_(-1, shown[..., None], odds[..., None])

@@ -32,9 +32,8 @@ class TokenEmbedding(nn.Module):
         frequency = self.log_frequency.softmax(0)
         summed = p @ (frequency[:, None] * self.weight)
         total = p @ frequency
-        tiny = torch.finfo(total.dtype).tiny
-        # In the dtype of p, also where products are in half precision.
-        return (summed / total.clamp_min(tiny)[..., None]).to(p.dtype)
+        total = torch.where(total > 0, total, 1.0)[..., None]
+        return (summed / total).to(p.dtype)  # also where products are in half precision
 
     def lookup(self, tokens: Tensor) -> Tensor:
         """The vectors of ``tokens``, of any shape ``(...)``, ``(..., width)``."""

@@ -111,7 +111,7 @@ class Transformer(nn.Module):
     """Position-wise logits from features, time and label.
 
     Args:
-        in_features: features of a position.
+        in_features: K, weights of tokens at a position, not negative and of any sum.
         out_features: logits of a position.
         num_labels: classes it can be conditioned on; 0 for none.
         width: features of a position inside.
@@ -173,7 +173,12 @@ class Transformer(nn.Module):
         The logits begin at the log frequencies and evidence is averaged with them. Rare tokens
         are some nats below common ones, which a bias takes a thousand steps to get to.
         Each token counts once more, so that none is impossible.
+
+        Raises:
+            ValueError: for other than one count a token.
         """
+        if counts.shape != self.head.bias.shape:
+            raise ValueError(f"expected {len(self.head.bias)} counts, got {tuple(counts.shape)}")
         log_frequency = (counts + 1).log().log_softmax(0)
         self.embedding.log_frequency.copy_(log_frequency)
         self.head.bias.copy_(log_frequency)

@@ -56,9 +56,10 @@ def train_points(
     with seeded(settings.training.seed):
         network = build_network(spec, manifold)
     model = build_model(spec, manifold, network, prior)
-    # What a batch is drawn with lies where the batch does.
-    here = placed(law, train.new_empty(0, device=find_device(device))) if law else None
-    coupling: Coupling = responsible_kernels(here) if prior and here else Independent()
+    coupling: Coupling = Independent()
+    if prior:  # it draws noise where the network is, unlike smoothing, which makes batches
+        here = train.new_empty(0, device=find_device(device))
+        coupling = responsible_kernels(placed(prior, here))
     lesson = make_lesson(manifold, settings, model.process, train, validation, coupling)
     module = TrainingModule(
         network,
@@ -67,7 +68,7 @@ def train_points(
         # Where a validation point may start is known of training points only.
         None if prior else lesson.validation,
         settings.training,
-        Smoothing(here) if settings.smoothing and here else None,
+        Smoothing(law) if settings.smoothing and law else None,
         _identity(settings, split),
     )
     averaged = fit(module, settings.out, device=device, progress=progress)

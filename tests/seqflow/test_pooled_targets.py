@@ -104,6 +104,16 @@ def test_finite_at_both_ends_for_one_row_and_for_coincident_rows(manifold, dtype
                 assert torch.equal(pooled.velocity, own.velocity)
 
 
+@every_manifold
+def test_half_precision_of_the_network_does_not_reach_targets(manifold):
+    flow, x_1 = VelocityFlow(manifold), points(manifold, 9, dtype=torch.float32)
+    t = torch.linspace(0, 0.99, 9)
+    _, own = flow.corrupt(x_1, t, generator=seeded())
+    with torch.autocast("cpu", torch.bfloat16):
+        half = pool(flow, own, t).velocity
+    assert torch.equal(half, pool(flow, own, t).velocity)
+
+
 def test_late_targets_are_a_row_s_own():
     """Where no other row can have come from, nothing changes."""
     manifold = FlatTorus(1)

@@ -58,6 +58,14 @@ def test_gradients_are_finite_at_all_times(process):
     assert weight.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (2, 1)])
+def test_empty_batches_and_one_token(shape):
+    model = EvidenceDenoiser(PROCESSES[0], lambda p, t, condition: 0 * p)
+    loss = ScatteredTimes(PROCESSES[0], 1.5)(model, {"x_1": torch.zeros(shape).long()}, seeded())
+    assert loss.shape == shape[:1]
+    assert loss.isfinite().all()
+
+
 def test_spreads_that_are_none_are_refused():
     for spread in (-1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="finite spread"):

@@ -141,6 +141,24 @@ class TestTokenDenoiser:
             assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
+def test_frequencies_make_the_mean_of_a_lone_posterior():
+    model = network()
+    model.set_frequencies(torch.arange(K))
+    pi = torch.arange(1, K + 1) / sum(range(1, K + 1))
+    torch.testing.assert_close(model.head.bias.exp(), pi)
+    p = torch.rand(3, K, generator=torch.Generator().manual_seed(1))
+    posterior = p * pi / (p * pi).sum(-1, keepdim=True)
+    torch.testing.assert_close(model.embedding(p), posterior @ model.embedding.weight)
+    with pytest.raises(ValueError, match=f"expected {K} counts, got"):
+        model.set_frequencies(torch.ones(1))
+
+
+def test_rows_without_a_token_have_finite_gradients():
+    model, p = network().embedding, torch.zeros(2, K, requires_grad=True)
+    (100 * model(p)).sum().backward()
+    assert all(each.grad.isfinite().all() for each in (p, *model.parameters()))
+
+
 def test_causal_lookup_is_the_causal_predictor():
     model, x = network(causal=True), torch.randint(0, K, (B, L))
     by_lookup = TokenCausalPredictor(model)(x, torch.rand(B))
