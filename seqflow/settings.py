@@ -58,11 +58,14 @@ def check_settings(schema: type[S], content: dict[str, Any], *, where: str) -> S
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}"
-            for fault in error.errors()
-        )
+        faults = "; ".join(map(_tell, error.errors()))
         raise ValueError(f"{where}: {faults}") from None
+
+
+def _tell(fault: Mapping[str, Any]) -> str:
+    """Which key, if it is one alone, and what is wrong with it."""
+    message: str = fault["msg"].removeprefix("Value error, ")
+    return ": ".join([".".join(map(str, fault["loc"])), message] if fault["loc"] else [message])
 
 
 def complete_parameters(
