@@ -203,13 +203,15 @@ def test_ctrl_c_exits_130_without_traceback(front_end, capsys):
 @pytest.mark.parametrize(("argument", "codes"), [("doctor", {141}), ("--help", {0, 141})])
 def test_a_reader_gone_away_is_no_error(argument, codes):
     fake = "doctor.report = lambda: 'fine'"
+    waits = "sys.stdin.read()"  # until the reader is gone
     code = (
-        f"import sys; from seqflow import cli, doctor; {fake}; sys.exit(cli.main([{argument!r}]))"
+        f"import sys; from seqflow import cli, doctor; {fake}; {waits}; "
+        f"sys.exit(cli.main([{argument!r}]))"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as process:
         process.stdout.close()
+        process.stdin.close()
         assert process.stderr.read() == ""
         assert process.wait() in codes
 
