@@ -23,13 +23,15 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from seqflow.denoiser import EvidenceDenoiser
 from seqflow.digits import DigitCodec, DigitsInPlace
 from seqflow.likelihood import variational_bound
 from seqflow.networks import Transformer
-from seqflow.objectives import stratified_times
+from seqflow.optimisers import build_optimiser
 from seqflow.radial import ParticleTable, RadialFlow
+from seqflow.scattered_times import ScatteredTimes
 
 BATCH, WIDTH = 32, 64
 MEMBERS, SUCCESSORS = 16, 2
@@ -87,14 +89,12 @@ def run(kind: str, source: Source, codec: DigitCodec, steps: int, seed: int) -> 
     process, network = build(kind, codec)
     shown = (lambda x: x) if kind == "full" else (lambda x: codec.encode(x).flatten(1))
     model = EvidenceDenoiser(process, network)
-    training = replace(process, walk=ParticleTable())
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
+    objective = ScatteredTimes(replace(process, walk=ParticleTable()), spread=3.0)
+    optimiser = build_optimiser(model, 3e-3, 0.01, 8e-3)
+    schedule = LambdaLR(optimiser, lambda n: min(1, (n + 1) / 100) * (1 - n / steps))
     start = time.process_time()
     for _ in range(steps):
-        x_1, t = shown(source.draw(BATCH, generator)), stratified_times(BATCH, generator)
-        x_t, target = training.corrupt(x_1, t, generator=generator)
-        loss = training.loss(model(x_t, t), target, t).mean()
+        loss = objective(model, {"x_1": shown(source.draw(BATCH, generator))}, generator).mean()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

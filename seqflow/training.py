@@ -33,6 +33,7 @@ from torch.utils.data import DataLoader
 from .batches import Augmentation, BatchStream
 from .devices import find_device
 from .objectives import Batch, Objective
+from .optimisers import build_optimiser
 from .progress import TrainingBar
 from .resume import SafetensorsIO
 from .sampling import seeded_generator
@@ -47,8 +48,10 @@ class TrainingSettings:
         steps: optimiser steps in all.
         batch_size: rows a step.
         learning_rate: peak, after the warm-up and before the cosine decay to zero.
+        muon_learning_rate: the same for hidden matrices, under Muon (`seqflow.optimisers`); None
+            for AdamW there too.
         warmup: steps of linear warm-up.
-        weight_decay: of AdamW.
+        weight_decay: as a part of the learning rate.
         clip: largest gradient norm.
         ema_decay: of the weight average.
         validate_every: steps between validations.
@@ -60,6 +63,7 @@ class TrainingSettings:
     steps: Annotated[int, Field(gt=0)] = 5000
     batch_size: Annotated[int, Field(gt=0)] = 64
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+    muon_learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     warmup: Annotated[int, Field(ge=0)] = 100
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
@@ -177,15 +181,15 @@ class TrainingModule(pl.LightningModule):
         self.log("validation_loss", loss, prog_bar=True, batch_size=num_rows(batch))
 
     def configure_optimizers(self) -> Any:
-        """AdamW, linear warm-up, cosine decay to zero."""
+        """AdamW, or Muon with it; linear warm-up, cosine decay to zero."""
         own = self.settings
 
         def factor(step: int) -> float:
             decay = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, own.steps))))
             return min(1.0, (step + 1) / max(1, own.warmup)) * decay
 
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=own.learning_rate, weight_decay=own.weight_decay
+        optimizer = build_optimiser(
+            self.model, own.learning_rate, own.weight_decay, own.muon_learning_rate
         )
         scheduler = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}

@@ -2,11 +2,13 @@ r"""A transformer for tokens, told the time.
 
 With h of ``(batch, length, width)`` and c the embedding of time and label, one block is
 
+    h <- h + convolution((1 + s_1(c)) norm(h) + b_1(c))
     h <- h + a_1(c) attention((1 + s_1(c)) norm(h) + b_1(c))
     h <- h + a_2(c) mlp((1 + s_2(c)) norm(h) + b_2(c))
 
 adaLN-Zero (Peebles & Xie 2023): scales s, shifts b and gates a are linear in c and start at
-zero, so that a fresh block is the identity. Queries and keys are normed (Henry et al. 2020)
+zero, and so do the weights of the short convolution, so that a fresh block is the identity.
+Queries and keys are normed (Henry et al. 2020)
 and turned by rotary positions (Su et al. 2021): pair i of a head at position l by the angle
 l 10000^(-2i/head width). So attention knows only differences of positions, and no length is
 the longest. The logits start at zero, or at the log frequencies of the tokens.
@@ -22,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .embedding import TimeLabelEmbedding, TokenEmbedding
+from .short_convolution import ShortConvolution
 
 _EXPANSION = 4  # of the hidden layer of an MLP
 
@@ -77,19 +80,27 @@ class Attention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention and an MLP, each modulated by time and label and added to the input.
+    """Neighbours, attention and an MLP, modulated by time and label and added to the input.
 
     Args:
         width: features of a position.
         num_heads: heads of the attention.
+        kernel_size: neighbours that are summed before it.
         condition_width: size of the conditioning vector.
         causal: whether position l sees positions up to l only.
     """
 
     def __init__(
-        self, width: int, num_heads: int, condition_width: int, *, causal: bool = False
+        self,
+        width: int,
+        num_heads: int,
+        kernel_size: int,
+        condition_width: int,
+        *,
+        causal: bool = False,
     ) -> None:
         super().__init__()
+        self.neighbours = ShortConvolution(width, kernel_size, causal=causal)
         self.attention = Attention(width, num_heads, causal=causal)
         self.mlp = nn.Sequential(
             nn.Linear(width, _EXPANSION * width),
@@ -98,10 +109,16 @@ class TransformerBlock(nn.Module):
         )
         self.modulation = _zero(nn.Linear(condition_width, 6 * width))
 
+    def hidden_matrices(self) -> list[Tensor]:
+        """What maps features of positions to such, for Muon."""
+        layers: tuple[Any, ...] = (self.attention.qkv, self.attention.out, self.mlp[0], self.mlp[2])
+        return [layer.weight for layer in layers]
+
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
         """``(batch, length, width)`` and ``(batch, condition_width)`` to the former."""
         modulation = self.modulation(condition)[:, None].chunk(6, -1)
         scale_1, shift_1, gate_1, scale_2, shift_2, gate_2 = modulation
+        h = h + self.neighbours(_modulate(h, scale_1, shift_1))
         h = h + gate_1 * self.attention(_modulate(h, scale_1, shift_1))
         out: Tensor = h + gate_2 * self.mlp(_modulate(h, scale_2, shift_2))
         return out
@@ -117,6 +134,7 @@ class Transformer(nn.Module):
         width: features of a position inside.
         num_layers: how many blocks.
         num_heads: heads of each attention; ``width / num_heads`` must be even.
+        kernel_size: positions that the short convolution of each block sums.
         condition_width: size of the vector that time and label are embedded in.
         causal: whether position l sees positions up to l only.
 
@@ -138,6 +156,7 @@ class Transformer(nn.Module):
         width: int = 128,
         num_layers: int = 4,
         num_heads: int = 4,
+        kernel_size: int = 7,
         condition_width: int = 64,
         causal: bool = False,
     ) -> None:
@@ -150,7 +169,7 @@ class Transformer(nn.Module):
         self.embedding = TokenEmbedding(in_features, width)
         self.condition = TimeLabelEmbedding(condition_width, num_labels)
         self.blocks = nn.ModuleList(
-            TransformerBlock(width, num_heads, condition_width, causal=causal)
+            TransformerBlock(width, num_heads, kernel_size, condition_width, causal=causal)
             for _ in range(num_layers)
         )
         self.modulation = _zero(nn.Linear(condition_width, 2 * width))

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from safetensors import safe_open
 
 from seqflow.batches import BatchStream
 from seqflow.dirichlet import DirichletFlow
-from seqflow.networks import ConvolutionalClassifier
+from seqflow.discrete import MaskedFlow
+from seqflow.networks import ConvolutionalClassifier, Transformer
 from seqflow.objectives import (
     Classification,
     FlowMatching,
@@ -21,6 +23,7 @@ from seqflow.objectives import (
 )
 from seqflow.plots import plot_training, read_curves
 from seqflow.resume import SafetensorsIO, flatten, unflatten
+from seqflow.token_denoiser import TokenDenoiser
 from seqflow.training import TrainingModule, TrainingSettings, fit, seeded
 
 X = torch.randint(0, 4, (90, 12), generator=torch.Generator().manual_seed(0))
@@ -55,6 +58,28 @@ def test_interrupted_training_equals_uninterrupted(tmp_path):
     parts = fit(module(), tmp_path / "parts", progress=False)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, parts.state_dict()[name]), name
+
+
+def transformer(settings):
+    with seeded(0):
+        network = Transformer(4, 4, width=8, num_layers=1, num_heads=1)
+    process = MaskedFlow(4)
+    model = TokenDenoiser(process, network)
+    return TrainingModule(model, FlowMatching(process), {"x_1": X}, None, settings)
+
+
+def test_interrupted_training_with_muon_equals_uninterrupted(tmp_path):
+    settings = replace(SETTINGS, muon_learning_rate=1e-2, precision="bf16-mixed")
+    whole = fit(transformer(settings), tmp_path / "whole", progress=False)
+    fit(transformer(settings), tmp_path / "parts", progress=False, callbacks=[Interrupt(19)])
+    parts = fit(transformer(settings), tmp_path / "parts", progress=False)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, parts.state_dict()[name]), name
+
+
+def test_muon_asks_for_hidden_matrices(tmp_path):
+    with pytest.raises(ValueError, match="hidden matrices for Muon"):
+        fit(module(replace(SETTINGS, muon_learning_rate=1e-2)), tmp_path, progress=False)
 
 
 def test_training_learns_and_leaves_curves(tmp_path):
