@@ -80,11 +80,17 @@ def settings(options: argparse.Namespace, name: str, seed: int) -> GeneratorSett
     """What one model is trained with."""
     content = METHODS[name] | {
         "data": {"corpus": options.corpus, "length": options.length},
-        "network": {"width": options.width, "layers": options.layers, "heads": options.heads},
+        "network": {
+            "width": options.width,
+            "layers": options.layers,
+            "heads": options.heads,
+            "kernel": options.kernel,
+        },
         "training": {
             "steps": options.steps,
             "batch_size": options.batch_size,
             "learning_rate": options.learning_rate,
+            "muon_learning_rate": options.muon_learning_rate or None,
             "warmup": 100,
             "ema_decay": options.ema,
             "validate_every": max(1, options.steps // 10),
@@ -302,7 +308,9 @@ def parse() -> argparse.Namespace:
     add("--width", type=int, default=128)
     add("--layers", type=int, default=4)
     add("--heads", type=int, default=4)
+    add("--kernel", type=int, default=7, help="of the short convolutions")
     add("--learning-rate", type=float, default=2e-3)
+    add("--muon-learning-rate", type=float, default=1e-2, help="0 for AdamW alone")
     add("--ema", type=float, default=0.998)
     add("--precision", default="bf16-mixed", choices=("32-true", "bf16-mixed"))
     add("--windows", type=int, default=1024, help="of the test part, for bits per character")

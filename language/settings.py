@@ -87,6 +87,7 @@ class GeneratorSettings(Settings):
         steps=10_000,
         batch_size=32,
         learning_rate=2e-3,
+        muon_learning_rate=1e-2,
         ema_decay=0.998,
         precision="bf16-mixed",
     )
