@@ -36,8 +36,8 @@ class PathSettings(Settings):
         schedule: of ``masked`` and ``uniform``: how much of the datum is there at time t.
         start: of ``radial``: where all tokens start, 0 at the mask, 1 at the centre of tokens.
         variance: of ``radial``: of the noise in one direction over all times.
-        scatter: of ``radial``, in training: spread of the times of positions about that of their
-            window, in log odds (`seqflow.scattered_times`); 0 for none.
+        scatter: of ``uniform`` and ``radial``, in training: spread of the times of positions
+            about that of their window, in log odds (`seqflow.scattered_times`); 0 for none.
     """
 
     schedule: ScheduleName | None = None
@@ -48,7 +48,7 @@ class PathSettings(Settings):
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "masked": {"schedule": "linear"},
-    "uniform": {"schedule": "kinetic"},
+    "uniform": {"schedule": "kinetic", "scatter": 1.5},
     # Without a variance it is 1/K, so that noise is as long whatever the alphabet.
     "radial": {"start": 0.0, "variance": None, "scatter": 1.5},
 }

@@ -111,7 +111,7 @@ def _module(settings: GeneratorSettings, corpus: Corpus, generator: Generator) -
 
 
 def _objective(spec: GeneratorSpec, process: Any) -> Objective:
-    """Points of the sphere show how noisy they are, so that each can have a time of its own."""
+    """Positions at times of their own, where the method has such."""
     if spec.path is not None and spec.path.scatter:
         return ScatteredTimes(process, spec.path.scatter)
     return FlowMatching(process)

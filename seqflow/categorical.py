@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -54,6 +56,27 @@ def sample_tokens(logits: Tensor, *, generator: torch.Generator | None = None) -
     u = cumulative.new_empty((*logits.shape[:-1], 1)).uniform_(generator=generator)
     last = logits.shape[-1] - 1
     return torch.searchsorted(cumulative, u * total, right=True).squeeze(-1).clamp_(max=last)
+
+
+def each_position(
+    function: Callable[[Tensor, Tensor], Tensor], x: Tensor, times: Tensor
+) -> Tensor:
+    """A function of states ``(batch, length, ...)`` and times ``(batch,)``, at times a position.
+
+    Args:
+        function: such as ``process.evidence``, that takes each position by itself.
+        x: ``(batch, length, ...)``.
+        times: ``(batch, length)``.
+
+    Example:
+        >>> x, times = torch.ones(2, 3), torch.arange(6.0).view(2, 3)
+        >>> each_position(lambda x, t: t[:, None] * x, x, times)
+        tensor([[0., 1., 2.],
+                [3., 4., 5.]])
+    """
+    # A position with a time of its own is an example of one token.
+    found = function(x.flatten(0, 1).unsqueeze(1), times.flatten())
+    return found.reshape(*times.shape, *found.shape[2:])
 
 
 def check_tokens(tokens: Tensor, num_classes: int) -> None:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .categorical import probabilities
+from .categorical import each_position, probabilities
 from .process import CategoricalProcess, Condition, Process
 
 
@@ -35,10 +35,13 @@ class EvidenceDenoiser(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
         """Logits of p(x_1 | x_t), shape ``(batch, length, K)``."""
-        return self.judge(self.process.evidence(x_t, t), t, condition)
+        return self._judge(self.process.evidence(x_t, t), t, condition)
 
-    def judge(self, evidence: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
-        """The same from the evidence, ``(batch, length, K)``."""
+    def at_times(self, x_t: Tensor, times: Tensor, t: Tensor) -> Tensor:
+        """The same where position l is at ``times[:, l]``, of which the network is told t."""
+        return self._judge(each_position(self.process.evidence, x_t, times), t, None)
+
+    def _judge(self, evidence: Tensor, t: Tensor, condition: Condition) -> Tensor:
         logits: Tensor = evidence + self.network(probabilities(evidence), t, condition)
         return logits
 

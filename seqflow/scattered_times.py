@@ -21,17 +21,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .categorical import token_costs
+from .categorical import cross_entropy, each_position
 from .objectives import Batch, stratified_times
 from .process import CategoricalProcess
 
 
 @dataclass(frozen=True)
 class ScatteredTimes:
-    """-log p(x_1) of each token, averaged over positions, for an unlabelled ``EvidenceDenoiser``.
+    """-log p(x_1) of each token, averaged over positions, for a denoiser without labels.
 
     Attributes:
-        process: whose evidence the network reads.
+        process: that the denoiser, an ``EvidenceDenoiser`` or ``TokenDenoiser``, reads.
         spread: of the times; at 0 the cross-entropy of ``FlowMatching``, at infinity each
             position is at either end.
 
@@ -60,12 +60,11 @@ class ScatteredTimes:
         """Losses of shape ``(batch,)``."""
         x_1 = batch["x_1"]
         t = stratified_times(len(x_1), generator)
-        own = scatter(t, x_1.shape[1], self.spread, generator).flatten()
-        # A position with a time of its own is an example of one token.
-        x_t, _ = self.process.corrupt(x_1.reshape(-1, 1), own, generator=generator)
-        evidence = self.process.evidence(x_t, own)
-        evidence = evidence.reshape(*x_1.shape, evidence.shape[-1])
-        return token_costs(model.judge(evidence, t), x_1).mean(-1)
+        times = scatter(t, x_1.shape[1], self.spread, generator)
+        x_t = each_position(
+            lambda x, own: self.process.corrupt(x, own, generator=generator)[0], x_1, times
+        )
+        return cross_entropy(model.at_times(x_t, times, t), x_1)
 
 
 def scatter(t: Tensor, length: int, spread: float, generator: torch.Generator) -> Tensor:

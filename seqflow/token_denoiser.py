@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .categorical import each_position
 from .networks.embedding import TokenEmbedding
 from .process import CategoricalProcess, Condition, Process
 
@@ -67,7 +68,13 @@ class TokenDenoiser(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Condition = None) -> Tensor:
         """Logits of p(x_1 | x_t), shape ``(batch, length, K)``."""
-        odds = self.process.odds(x_t, t)
+        return self._judge(x_t, self.process.odds(x_t, t), t, condition)
+
+    def at_times(self, x_t: Tensor, times: Tensor, t: Tensor) -> Tensor:
+        """The same where position l is at ``times[:, l]``, of which the network is told t."""
+        return self._judge(x_t, each_position(self.process.odds, x_t, times), t, None)
+
+    def _judge(self, x_t: Tensor, odds: Tensor, t: Tensor, condition: Condition) -> Tensor:
         # A mask has no vector of its own: with odds of 0 it counts as the mean of all.
         shown = x_t.clamp_max(self.process.num_classes - 1)
         logits = self.network.logits(self.network.embedding.peaked(shown, odds), t, condition)

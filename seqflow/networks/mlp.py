@@ -110,6 +110,10 @@ class ModulatedBlock(nn.Module):
         nn.init.zeros_(self.outer.weight)
         nn.init.zeros_(self.outer.bias)
 
+    def hidden_matrices(self) -> list[Tensor]:
+        """What maps features to features, for Muon."""
+        return [self.inner.weight, self.outer.weight]
+
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
         """``(..., width)`` and a condition that broadcasts, to ``(..., width)``."""
         gamma, beta = self.film(condition).chunk(2, -1)

@@ -111,7 +111,12 @@ class TransformerBlock(nn.Module):
 
     def hidden_matrices(self) -> list[Tensor]:
         """What maps features of positions to such, for Muon."""
-        layers: tuple[Any, ...] = (self.attention.qkv, self.attention.out, self.mlp[0], self.mlp[2])
+        layers: tuple[Any, ...] = (
+            self.attention.qkv,
+            self.attention.out,
+            self.mlp[0],
+            self.mlp[2],
+        )
         return [layer.weight for layer in layers]
 
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:

@@ -5,10 +5,13 @@ import torch
 
 from seqflow.denoiser import EvidenceDenoiser
 from seqflow.dirichlet import DirichletFlow
+from seqflow.discrete import MaskedFlow, UniformFlow
+from seqflow.networks import Transformer
 from seqflow.radial import RadialFlow
 from seqflow.scattered_times import ScatteredTimes, scatter
+from seqflow.token_denoiser import TokenDenoiser
 
-PROCESSES = [RadialFlow(4), RadialFlow(4, start=1.0), DirichletFlow(4)]
+PROCESSES = [RadialFlow(4), RadialFlow(4, start=1.0), DirichletFlow(4), UniformFlow(4)]
 every_process = pytest.mark.parametrize("process", PROCESSES, ids=repr)
 
 
@@ -70,3 +73,16 @@ def test_spreads_that_are_none_are_refused():
     for spread in (-1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="finite spread"):
             ScatteredTimes(RadialFlow(4), spread)
+
+
+@pytest.mark.parametrize("process", [MaskedFlow(4), UniformFlow(4)], ids=repr)
+def test_both_denoisers_of_tokens_agree(process):
+    torch.manual_seed(0)
+    network = Transformer(4, 4, width=8, num_layers=1, num_heads=1)
+    torch.nn.init.normal_(network.head.weight)
+    batch = {"x_1": torch.randint(4, (6, 5), generator=seeded())}
+    objective = ScatteredTimes(process, 1.5)
+    by_lookup = objective(TokenDenoiser(process, network), batch, seeded(1))
+    by_features = objective(EvidenceDenoiser(process, network), batch, seeded(1))
+    # Some hundred roundings of numbers of order one, beside evidence of up to 32.
+    torch.testing.assert_close(by_lookup, by_features, atol=1e-4, rtol=1e-4)
