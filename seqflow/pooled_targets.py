@@ -7,13 +7,8 @@ drawn alike the chance that it did is known,
     target = sum_j w_j u_t(x_t | x_1^j) = E[u_t | x_t, the batch].
 
 By the law of total expectation the field that is learnt is the same; the variance of the target
-is less, the more so the earlier the time and the larger the batch. From uniform noise, with
-r = d(x_t, x_1) and s(r) as in ``geometry.distributions.space_forms``,
-
-    p_t(x_t | x_1) ~ (s(r_0)/s(r))^{n-1},  r = (1 - kappa) r_0,    r_0 below the diameter,
-
-on a space form; on a torus it is constant where each angle is less than (1 - kappa) pi; on a
-product it is the product of those of the parts.
+is less, the more so the earlier the time and the larger the batch. From uniform noise the chances
+are in closed form (`seqflow.pairs`).
 Source: Xu, Tong and Jaakkola 2023, "Stable Target Field for Reduced Variance Score Estimation"
 (ICLR), there for Gaussian noise.
 """
@@ -21,19 +16,14 @@ Source: Xu, Tong and Jaakkola 2023, "Stable Target Field for Reduced Variance Sc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import singledispatch
 
 import torch
 from torch import Tensor, nn
 
-from geometry.distributions.space_forms import SpaceForm, space_form
 from geometry.distributions.uniform import Uniform
-from geometry.manifold import Manifold
-from geometry.product import Factored
-from geometry.sphere import Sphere
-from geometry.torus import FlatTorus, shortest
 
 from .objectives import Batch, stratified_times
+from .pairs import pairs
 from .process import expand_time
 from .riemannian import PathPoint, VelocityFlow
 
@@ -68,7 +58,7 @@ class PooledFlowMatching:
                 f"expected a uniform prior, got {law}; train with FlowMatching instead"
             )
         x = manifold.projx(torch.zeros(1, *manifold.point_shape))
-        log_likelihoods(manifold, x, x, torch.ones(1))  # raises where they are not known
+        pairs(manifold, x, x)  # raises where they are not known
 
     def __call__(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """Losses of shape ``(batch,)``."""
@@ -96,78 +86,11 @@ def pool(process: VelocityFlow, target: PathPoint, t: Tensor) -> PathPoint:
     x_t, x_1, own = target
     left = process.schedule.survival(t.to(x_t)).clamp_min(torch.finfo(x_t.dtype).eps)
     with torch.autocast(x_t.device.type, enabled=False):  # others/left would amplify its errors
-        log_p = log_likelihoods(process.manifold, x_t, x_1, left)
+        known = pairs(process.manifold, x_t, x_1)
+        log_p = known.log_likelihoods(left)
         # Every state has come from its own row, whatever rounding says.
         log_p.diagonal().clamp_min_(torch.finfo(log_p.dtype).min)
         w = log_p.softmax(1)
         certain = expand_time(w.diagonal(), own) * own  # known to full precision
-        others = mean_log(process.manifold, x_t, x_1, w.fill_diagonal_(0))
+        others = known.mean_log(w.fill_diagonal_(0))
         return PathPoint(x_t, x_1, certain + others / expand_time(left, others))
-
-
-@singledispatch
-def log_likelihoods(manifold: Manifold, x: Tensor, x_1: Tensor, left: Tensor) -> Tensor:
-    """log p_t(x | x_1) of all pairs, up to a number a row; -inf where x_1 cannot have led to x.
-
-    Args:
-        manifold: a space form, a torus or a product of them.
-        x: ``(a, *point_shape)``.
-        x_1: ``(b, *point_shape)``.
-        left: 1 - kappa, above zero, ``(a,)``.
-
-    Returns:
-        ``(a, b)``.
-
-    Raises:
-        ValueError: another manifold.
-    """
-    return _polar(space_form(manifold), manifold.dist(x.unsqueeze(1), x_1), left)
-
-
-@log_likelihoods.register
-def _(manifold: Sphere, x: Tensor, x_1: Tensor, left: Tensor) -> Tensor:
-    return _polar(space_form(manifold), _angles(x, x_1), left)
-
-
-@log_likelihoods.register
-def _(manifold: FlatTorus, x: Tensor, x_1: Tensor, left: Tensor) -> Tensor:
-    widest = shortest(x_1 - x.unsqueeze(1)).abs().amax(-1)
-    outside = widest >= torch.pi * left.unsqueeze(1)
-    return torch.zeros_like(widest).masked_fill(outside, -torch.inf)
-
-
-@log_likelihoods.register
-def _(manifold: Factored, x: Tensor, x_1: Tensor, left: Tensor) -> Tensor:
-    triples = zip(manifold.parts, manifold.split(x), manifold.split(x_1), strict=True)
-    return torch.stack([log_likelihoods(part, a, b, left) for part, a, b in triples]).sum(0)
-
-
-@singledispatch
-def mean_log(manifold: Manifold, x: Tensor, x_1: Tensor, w: Tensor) -> Tensor:
-    """sum_j w_ij log_{x_i} x_1^j for weights ``(a, b)``, ``(a, *tangent_shape)``."""
-    u = manifold.logmap(x.unsqueeze(1), x_1)
-    return (expand_time(w, u) * u).sum(1)
-
-
-@mean_log.register
-def _(manifold: Sphere, x: Tensor, x_1: Tensor, w: Tensor) -> Tensor:
-    # log_x y is r/sin r times the part of y across x: no vector a pair is needed.
-    r = _angles(x, x_1)
-    eps, tiny = torch.finfo(r.dtype).eps, torch.finfo(r.dtype).tiny
-    sine = torch.where(r < 1, r.sin(), r.sin().clamp_min(eps**0.5)).clamp_min(tiny)
-    return manifold.proju(x, (w * r.clamp_min(tiny) / sine) @ x_1)
-
-
-def _polar(form: SpaceForm, r: Tensor, left: Tensor) -> Tensor:
-    """The log likelihoods on a space form by the distances."""
-    tiny, eps = torch.finfo(r.dtype).tiny, torch.finfo(r.dtype).eps
-    r = r.clamp_min(tiny / eps)  # so that 0/0 is 1/left where points coincide
-    r_0 = r / left.unsqueeze(1)
-    log_p = (form.dim - 1) * (form.log_sine(r_0.clamp_max(form.diameter)) - form.log_sine(r))
-    return log_p.masked_fill(r_0 >= form.diameter, -torch.inf)
-
-
-def _angles(x: Tensor, y: Tensor) -> Tensor:
-    """Angles of all pairs of unit vectors by their chords, exact near zero, ``(a, b)``."""
-    chord = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-    return 2 * (chord / 2).clamp_max(1).asin()

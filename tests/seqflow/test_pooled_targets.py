@@ -7,7 +7,8 @@ from geometry import SO3, Euclidean, FlatTorus, Mesh, Product, Sphere
 from geometry.distributions import Uniform, WrappedNormal
 from seqflow.couplings import Independent
 from seqflow.objectives import FlowMatching
-from seqflow.pooled_targets import PooledFlowMatching, log_likelihoods, mean_log, pool
+from seqflow.pairs import pairs
+from seqflow.pooled_targets import PooledFlowMatching, pool
 from seqflow.riemannian import VelocityFlow
 
 MANIFOLDS = [
@@ -41,7 +42,7 @@ def test_likelihoods_are_those_of_the_path(manifold, left):
     n = 40000
     x_1 = points(manifold, 1, seed=1)
     x = points(manifold, n, seed=2)
-    w = log_likelihoods(manifold, x, x_1, torch.full((n,), left).double())[:, 0].exp()
+    w = pairs(manifold, x, x_1).log_likelihoods(torch.full((n,), left).double())[:, 0].exp()
     flow = VelocityFlow(manifold)
     drawn, _ = flow.corrupt(x_1.expand(n, *x_1.shape[1:]), torch.full((n,), 1 - left).double(),
                             generator=seeded(3))  # fmt: skip
@@ -59,7 +60,7 @@ def test_mean_log_is_the_mean_of_logarithms(manifold):
     each = torch.stack([manifold.logmap(x, y.expand_as(x)) for y in x_1], 1)
     plain = (w.reshape(4, 5, *(1,) * (each.ndim - 2)) * each).sum(1)
     # Chords lose half the digits near the antipode, at most 1e-8 of a length below 4.
-    torch.testing.assert_close(mean_log(manifold, x, x_1, w), plain, rtol=0, atol=1e-7)
+    torch.testing.assert_close(pairs(manifold, x, x_1).mean_log(w), plain, rtol=0, atol=1e-7)
 
 
 @every_manifold
@@ -147,4 +148,4 @@ def test_refusals_name_the_mend():
         with pytest.raises(ValueError, match=r"without labels.*FlowMatching"):
             objective(manifold_up, batch, seeded())
     with pytest.raises(ValueError, match="constant curvature"):
-        log_likelihoods(Mesh, torch.eye(3), torch.eye(3), torch.ones(3))
+        pairs(Mesh, torch.eye(3), torch.eye(3))
