@@ -41,14 +41,14 @@ def read_template(text: str, tokenizer: Tokenizer, mark: str = MARK) -> tuple[in
 def continue_prompt(prompt: str, length: int, tokenizer: Tokenizer) -> tuple[int, ...]:
     """A template of ``length`` tokens that begins with a text.
 
-    Raises ``ValueError`` if the text alone is longer, or for a length below one.
+    Raises ``ValueError`` if the text leaves nothing free, or for a length below one.
     """
     if length < 1:
         raise ValueError(f"expected a length of at least 1, got {length}")
     tokens = tokenizer.encode(prompt).tolist()
-    if len(tokens) > length:
+    if len(tokens) >= length:
         raise ValueError(
-            f"the prompt has {len(tokens)} tokens, more than the {length} of a sample; give "
-            "a larger --length"
+            f"the prompt has {len(tokens)} tokens, which leaves none of the {length} of a sample "
+            "free; give a larger --length"
         )
     return (*tokens, *[FREE] * (length - len(tokens)))
