@@ -51,16 +51,35 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 """The settings of each row, by its name."""
 STAGES = ("train", "ladder", "bits", "samples")
+TRAINING = ("batch_size", "learning_rate", "muon_learning_rate", "ema", "precision")
+NETWORK = ("width", "layers", "heads", "kernel")
+BUDGET = ("steps", "length", "windows", "draws", "num", *TRAINING, *NETWORK)
+"""Options that all rows of a table share."""
 
-Row = dict[str, float]
+Row = dict[str, Any]
 
 
 def main() -> None:
     """Train, measure and write."""
     options = parse()
+    check_budget(options)
     for stage in options.stages:
         RUNNERS[stage](options)
         write(options)
+
+
+def check_budget(options: argparse.Namespace) -> None:
+    """Stop where the rows that are there have another budget."""
+    budget = {key: getattr(options, key) for key in BUDGET}
+    there = kept(options).get("budget", {}).get("all", budget)
+    other = [
+        f"{key} {there.get(key)}, not {own}"
+        for key, own in budget.items()
+        if there.get(key) != own
+    ]
+    if other:
+        sys.exit(f"the rows in {options.out.with_suffix('.json')} have {', '.join(other)}")
+    keep(options, "budget", "all", budget)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -207,7 +226,7 @@ def keep(options: argparse.Namespace, section: str, key: str, row: Row) -> None:
     rows.setdefault(section, {})[key] = row
     with replacing(options.out.with_suffix(".json")) as path:
         path.write_text(json.dumps(rows, indent=1))
-    print(section, key, {k: round(v, 3) for k, v in row.items()}, file=sys.stderr)
+    print(section, key, row, file=sys.stderr)
 
 
 def write(options: argparse.Namespace) -> None:
@@ -221,9 +240,10 @@ def write(options: argparse.Namespace) -> None:
         f"Trained on {corpus.parts['train'].characters:,} characters "
         f"({len(corpus.parts['train'].groups)} groups); test: {size:,} characters of "
         f"{', '.join(corpus.parts[options.part].groups[:8])}, of which {options.windows} windows "
-        f"of {options.length} tokens. Transformer of {options.layers} layers and width "
-        f"{options.width}; {options.steps} steps of {options.batch_size} x {options.length} "
-        f"tokens; seeds {' '.join(map(str, options.seeds))}.",
+        f"of {options.length} tokens. Transformer of {options.layers} layers, width "
+        f"{options.width} and kernel {options.kernel}; {options.steps} steps of "
+        f"{options.batch_size} x {options.length} tokens by {optimiser(options)}; "
+        f"seeds {' '.join(map(str, options.seeds))}.",
         "",
         *bits_table(rows, options),
         *samples_table(rows, options),
@@ -234,6 +254,13 @@ def write(options: argparse.Namespace) -> None:
     ]
     with replacing(options.out) as path:
         path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def optimiser(options: argparse.Namespace) -> str:
+    """What moved the weights."""
+    adamw = f"AdamW (rate {options.learning_rate:g})"
+    muon = f"Muon (rate {options.muon_learning_rate:g})"
+    return f"{muon} and {adamw}" if options.muon_learning_rate else adamw
 
 
 def bits_table(rows: dict[str, dict[str, Row]], options: argparse.Namespace) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from seqflow.networks.sizes import TransformerSize
-from seqflow.settings import Settings, complete_parameters
+from seqflow.settings import Settings, complete_parameters, starting_from
 from seqflow.training import TrainingSettings
 
 Method = Literal["radial", "masked", "uniform", "autoregressive"]
@@ -67,6 +67,17 @@ def complete_path(method: str, path: PathSettings | None) -> PathSettings | None
     return complete_parameters(PathSettings, path, method, DEFAULTS)
 
 
+TRAINING: dict[str, Any] = {
+    "steps": 10_000,
+    "batch_size": 32,
+    "learning_rate": 2e-3,
+    "muon_learning_rate": 1e-2,
+    "ema_decay": 0.998,
+    "precision": "bf16-mixed",
+}
+"""How language models are trained where nothing else is said."""
+
+
 class GeneratorSettings(Settings):
     """``seqflow language train``.
 
@@ -83,14 +94,7 @@ class GeneratorSettings(Settings):
     method: Method = "masked"
     path: PathSettings | None = None
     network: TransformerSize = TransformerSize()
-    training: TrainingSettings = TrainingSettings(
-        steps=10_000,
-        batch_size=32,
-        learning_rate=2e-3,
-        muon_learning_rate=1e-2,
-        ema_decay=0.998,
-        precision="bf16-mixed",
-    )
+    training: Annotated[TrainingSettings, starting_from(TRAINING)] = TrainingSettings(**TRAINING)
     out: Path
 
     @model_validator(mode="after")

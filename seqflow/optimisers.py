@@ -1,12 +1,13 @@
 r"""How weights move: AdamW for most, Muon for the matrices inside.
 
-Muon replaces the momentum M of a matrix by the nearest orthogonal one, up to its length,
+Muon replaces the (Nesterov) momentum M of a matrix by about the nearest orthogonal one,
 
-    W <- W - 0.2 rate sqrt(max(rows, columns)) U V^T,    M = U S V^T,
+    W <- (1 - decay rate) W - 0.2 rate sqrt(max(rows, columns)) U V^T,    M = U S V^T,
 
 so that all directions of a layer are learned at one speed; AdamW follows the strong ones first.
-It is for matrices that map features to features: embeddings, heads, biases, and what time and
-label are turned into stay with AdamW.
+It is for matrices that map features to features: embeddings, heads, biases, convolutions, and
+what time and label are turned into stay with AdamW. Queries, keys and values of a block, which
+are one matrix here, count as one.
 Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; the
 length as in Liu et al. 2025, "Muon is Scalable for LLM Training", section 2.2.
 """
@@ -34,10 +35,20 @@ class Together(Optimizer):
         self.optimizers = optimizers
         self._share()
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what ``state_dict`` gave."""
-        super().load_state_dict(state_dict)
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies."""
+        return {**super().__getstate__(), "optimizers": self.optimizers}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy, or what was saved."""
+        super().__setstate__(state)
         self._share()
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Of weights that one of the optimisers has; others belong to none, ``ValueError``."""
+        if hasattr(self, "optimizers"):
+            raise ValueError("expected all weights when made; make the optimisers anew with more")
+        super().add_param_group(param_group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of each; ``closure`` computes the loss and its gradients."""
@@ -72,7 +83,7 @@ def build_optimiser(
         muon_rate: the learning rate of Muon.
 
     Raises:
-        ValueError: if Muon is wanted for a model that has no hidden matrices.
+        ValueError: if Muon is wanted for a model without hidden matrices.
 
     Example:
         >>> from seqflow.networks import Transformer
@@ -85,20 +96,21 @@ def build_optimiser(
     if muon_rate is None:
         return AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
     matrices = hidden_matrices(model)
-    if not matrices:
-        raise ValueError(
-            f"expected a model with hidden matrices for Muon, such as a Transformer, got "
-            f"{type(model).__name__}; leave out muon_learning_rate"
-        )
     own = {id(each) for each in matrices}
     others = [each for each in model.parameters() if id(each) not in own]
-    return Together(
-        Muon(matrices, muon_rate, weight_decay, adjust_lr_fn="match_rms_adamw"),
-        AdamW(others, lr=learning_rate, weight_decay=weight_decay),
-    )
+    muon = Muon(matrices, muon_rate, weight_decay, adjust_lr_fn="match_rms_adamw")
+    if not others:
+        return muon
+    return Together(muon, AdamW(others, lr=learning_rate, weight_decay=weight_decay))
 
 
 def hidden_matrices(model: nn.Module) -> list[Tensor]:
-    """The matrices that parts of the model name as such."""
-    parts = [each for each in model.modules() if hasattr(each, "hidden_matrices")]
-    return [matrix for part in parts for matrix in part.hidden_matrices()]  # type: ignore[operator]
+    """The matrices that parts of the model name as such; ``ValueError`` if there are none."""
+    parts: list[Any] = [each for each in model.modules() if hasattr(each, "hidden_matrices")]
+    found = {id(matrix): matrix for part in parts for matrix in part.hidden_matrices()}
+    if not found:
+        raise ValueError(
+            "this network has no matrices for Muon, as transformers of tokens and perceptrons of "
+            "points have; leave out training.muon_learning_rate"
+        )
+    return list(found.values())

@@ -36,7 +36,7 @@ class ScatteredTimes:
             position is at either end.
 
     Raises:
-        ValueError: for a spread below 0.
+        ValueError: for a spread below 0; when called, for data with labels.
 
     Example:
         >>> from seqflow.denoiser import EvidenceDenoiser
@@ -58,6 +58,8 @@ class ScatteredTimes:
 
     def __call__(self, model: Any, batch: Batch, generator: torch.Generator) -> Tensor:
         """Losses of shape ``(batch,)``."""
+        if "label" in batch:
+            raise ValueError("expected data without labels; train with FlowMatching instead")
         x_1 = batch["x_1"]
         t = stratified_times(len(x_1), generator)
         times = scatter(t, x_1.shape[1], self.spread, generator)

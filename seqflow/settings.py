@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 
 class Settings(BaseModel):
@@ -66,6 +66,26 @@ def _tell(fault: Mapping[str, Any]) -> str:
     """Which key, if it is one alone, and what is wrong with it."""
     message: str = fault["msg"].removeprefix("Value error, ")
     return ": ".join([".".join(map(str, fault["loc"])), message] if fault["loc"] else [message])
+
+
+def starting_from(defaults: Mapping[str, Any]) -> BeforeValidator:
+    """For a section of which keys that are left out have defaults of its own.
+
+    Example:
+        >>> from typing import Annotated
+        >>> class Size(Settings):
+        ...     width: int = 1
+        ...     depth: int = 1
+        >>> class Network(Settings):
+        ...     size: Annotated[Size, starting_from({"depth": 7})] = Size(depth=7)
+        >>> Network(size={"width": 3}).size
+        Size(width=3, depth=7)
+    """
+
+    def complete(given: Any) -> Any:
+        return {**defaults, **given} if isinstance(given, Mapping) else given
+
+    return BeforeValidator(complete)
 
 
 def complete_parameters(

@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader
 from .batches import Augmentation, BatchStream
 from .devices import find_device
 from .objectives import Batch, Objective
-from .optimisers import build_optimiser
+from .optimisers import build_optimiser, hidden_matrices
 from .progress import TrainingBar
 from .resume import SafetensorsIO
 from .sampling import seeded_generator
@@ -101,6 +101,9 @@ class TrainingModule(pl.LightningModule):
         settings: how to train.
         augment: changes training batches at random.
         identity: what must be the same when training goes on: plain values, in JSON.
+
+    Raises:
+        ValueError: if the settings want Muon for a model without matrices for it.
     """
 
     def __init__(
@@ -117,6 +120,8 @@ class TrainingModule(pl.LightningModule):
         self.model, self.objective = model, objective
         self.train_data, self.validation_data = train, validation
         self.settings, self.augment = settings or TrainingSettings(), augment
+        if self.settings.muon_learning_rate is not None:
+            hidden_matrices(model)  # raises where there are none, before any work
         self.identity = dict(identity or {})
         self.averaged = AveragedModel(model, multi_avg_fn=self._average)
 
@@ -133,7 +138,7 @@ class TrainingModule(pl.LightningModule):
         """Refuse the state of another training, or of one that is further on."""
         kept, own = checkpoint["identity"], self.identity
         for key in kept | own:
-            if kept.get(key) != own.get(key):
+            if _said(kept.get(key)) != _said(own.get(key)):
                 raise ValueError(
                     f"the training state was made with {key} {kept.get(key)!r}, not "
                     f"{own.get(key)!r}; choose another folder, or delete it to start anew"
@@ -193,6 +198,13 @@ class TrainingModule(pl.LightningModule):
         )
         scheduler = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+
+def _said(value: Any) -> Any:
+    """Without what is None: a state of before a setting existed is one that leaves it out."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _said(item) for key, item in value.items() if item is not None}
 
 
 def fit(

@@ -1,10 +1,11 @@
 r"""Nearest neighbours, before attention looks for those that matter.
 
-    h_l <- h_l + sum_i w_i * norm(h)_{l+i},      i from -k/2 to k/2, causal: from -(k-1) to 0
+    h_l <- h_l + sum_i w_i * norm(h)_{l+i}
 
-with a weight w_i for each feature (a depthwise convolution), all zero at first. Which letter
-stands next to which is most of what a small language model learns first; attention needs a layer
-of heads, and hundreds of steps, to find the places beside a position.
+over k positions about l, or up to l where it is causal, with a weight w_i for each feature (a
+depthwise convolution), all zero at first. Which letter stands next to which is most of what a
+small language model learns first; attention needs a layer of heads, and hundreds of steps, to
+find the places beside a position.
 Source: So et al. 2021, "Primer" (NeurIPS), there on queries, keys and values; Allen-Zhu 2025,
 "Physics of Language Models: Part 4.1", on the residual stream.
 """
@@ -44,5 +45,7 @@ class ShortConvolution(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """``(batch, length, width)`` to the same; zeros stand around the sequence."""
+        if h.shape[1] == 0:
+            return h
         padded = F.pad(h.mT, self.padding)
         return F.conv1d(padded, self.weight, groups=len(self.weight)).mT

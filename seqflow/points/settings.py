@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..settings import Settings, check_settings, override_settings
+from ..settings import Settings, check_settings, override_settings, starting_from
 from ..training import TrainingSettings
 from .spaces import Space
 
@@ -55,6 +55,10 @@ class NetworkSettings(Settings):
     grid_levels: int = Field(default=0, ge=0, le=12)
 
 
+TRAINING: dict[str, Any] = {"batch_size": 512}
+"""How point models are trained where nothing else is said."""
+
+
 class PointSettings(Settings):
     """``seqflow points train``.
 
@@ -83,7 +87,7 @@ class PointSettings(Settings):
     smoothing: bool = False
     pooled: bool = True
     network: NetworkSettings = NetworkSettings()
-    training: TrainingSettings = TrainingSettings(batch_size=512, warmup=100)
+    training: Annotated[TrainingSettings, starting_from(TRAINING)] = TrainingSettings(**TRAINING)
     out: Path
 
     @property

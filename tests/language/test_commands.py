@@ -253,6 +253,7 @@ class TestBadInput:
             (["--temperature", "-1"], "temperature of at least 0, got -1"),
             (["--top-p", "0"], "top-p above 0 and at most 1, got 0"),
             (["--seed", "-1"], "seed of at least 0, got -1"),
+            (["--prompt", "a" * 13], "13 tokens, which leaves none of the 12 of a sample free"),
             (["--prompt", "a" * 12], "12 tokens, which leaves none of the 12 of a sample free"),
             (["--template", "a_", "--length", "9"], "has 2 positions, not the 9 of --length"),
             (["--template", ""], "template with free positions, _, got ''"),

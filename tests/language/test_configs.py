@@ -7,7 +7,7 @@ import pytest
 from language.models import GeneratorSpec, build_generator
 from language.settings import GeneratorSettings, PathSettings, complete_path
 from language.tokenizers import CharacterTokenizer
-from seqflow.settings import load_settings
+from seqflow.settings import check_settings, load_settings
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "language").glob("*.yaml"))
 
@@ -39,3 +39,14 @@ def test_parameters_are_completed_and_others_refused():
     assert complete_path("autoregressive", None) is None
     with pytest.raises(ValueError, match=r"masked has no start; leave out path\.start"):
         complete_path("masked", PathSettings(start=0.5))
+
+
+def test_what_a_section_leaves_out_has_the_defaults_of_language():
+    content = {"data": {"corpus": "c"}, "out": "o", "training": {"steps": 7}}
+    given = check_settings(GeneratorSettings, content, where="here").training
+    assert given.steps == 7
+    assert given.muon_learning_rate == 1e-2
+    assert given.precision == "bf16-mixed"
+    content["training"]["muon_learning_rate"] = None
+    plain = check_settings(GeneratorSettings, content, where="here").training
+    assert plain.muon_learning_rate is None

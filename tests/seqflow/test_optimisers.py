@@ -1,10 +1,14 @@
 """Optimisers: Muon for hidden matrices beside AdamW, as one."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
-from seqflow.optimisers import Together, build_optimiser
+from geometry import Sphere
+from seqflow.networks import MLP, Transformer
+from seqflow.optimisers import Together, build_optimiser, hidden_matrices
 
 
 class Layer(nn.Linear):
@@ -85,6 +89,42 @@ def test_a_closure_computes_the_loss():
     assert last < first
 
 
+def test_copies_go_on_by_themselves():
+    network = model()
+    optimiser = build_optimiser(network, 1e-3, 0.0, 1e-2)
+    train(network, optimiser, 2)
+    other, copied = copy.deepcopy((network, optimiser))
+    train(other, copied, 2)
+    assert not torch.equal(other[1].weight, network[1].weight)
+    train(network, optimiser, 2)
+    assert all(map(torch.equal, network.parameters(), other.parameters()))
+
+
+def test_weights_that_come_late_are_refused():
+    optimiser = build_optimiser(model(), 1e-3, 0.0, 1e-2)
+    with pytest.raises(ValueError, match="make the optimisers anew"):
+        optimiser.add_param_group({"params": [torch.zeros(2, requires_grad=True)]})
+
+
+def test_a_matrix_named_twice_is_trained_once():
+    class Twice(nn.Sequential):
+        def hidden_matrices(self):
+            return [self[0].weight]
+
+    network = Twice(Layer(3, 3, bias=False))
+    assert len(hidden_matrices(network)) == 1
+    assert isinstance(build_optimiser(network, 1e-3, 0.0, 1e-2), torch.optim.Muon)  # no others
+
+
+def test_networks_name_their_matrices():
+    transformer = Transformer(3, 5, width=8, num_layers=2, num_heads=1)
+    perceptron = MLP(Sphere(2), width=8, depth=3)
+    assert len(hidden_matrices(transformer)) == 2 * 4
+    assert len(hidden_matrices(perceptron)) == 3 * 2
+    for network in (transformer, perceptron):
+        assert all(each.ndim == 2 and min(each.shape) >= 8 for each in hidden_matrices(network))
+
+
 def test_a_model_without_hidden_matrices_is_refused():
-    with pytest.raises(ValueError, match="got Linear; leave out muon_learning_rate"):
+    with pytest.raises(ValueError, match=r"no matrices for Muon.*leave out"):
         build_optimiser(nn.Linear(2, 2), 1e-3, 0.0, 1e-2)

@@ -69,6 +69,12 @@ def test_empty_batches_and_one_token(shape):
     assert loss.isfinite().all()
 
 
+def test_labels_are_refused():
+    batch = {"x_1": torch.zeros(1, 2).long(), "label": torch.zeros(1).long()}
+    with pytest.raises(ValueError, match=r"without labels.*FlowMatching"):
+        ScatteredTimes(PROCESSES[0], 1.5)(None, batch, seeded())
+
+
 def test_spreads_that_are_none_are_refused():
     for spread in (-1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="finite spread"):

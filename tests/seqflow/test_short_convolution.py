@@ -28,14 +28,14 @@ def test_it_is_the_weighted_sum_of_neighbours(kernel_size, causal):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(0, 4), (1, 1), (2, 5)])
+@pytest.mark.parametrize("shape", [(0, 4), (2, 0), (1, 1), (2, 5)])
 def test_any_shape(shape, dtype):
     h = torch.randn(*shape, 3, dtype=dtype, requires_grad=True)
     made = layer(5, dtype=dtype)
     made(h).square().sum().backward()
     assert made(h).shape == h.shape
     assert h.grad.isfinite().all()
-    assert made.weight.grad.isfinite().all()
+    assert made.weight.grad is None or made.weight.grad.isfinite().all()
 
 
 def test_a_fresh_one_adds_nothing():

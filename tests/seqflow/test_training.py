@@ -77,9 +77,21 @@ def test_interrupted_training_with_muon_equals_uninterrupted(tmp_path):
         assert torch.equal(tensor, parts.state_dict()[name]), name
 
 
-def test_muon_asks_for_hidden_matrices(tmp_path):
-    with pytest.raises(ValueError, match="hidden matrices for Muon"):
-        fit(module(replace(SETTINGS, muon_learning_rate=1e-2)), tmp_path, progress=False)
+def test_muon_asks_for_hidden_matrices():
+    with pytest.raises(ValueError, match=r"no matrices for Muon.*training\.muon_learning_rate"):
+        module(replace(SETTINGS, muon_learning_rate=1e-2))
+
+
+def test_a_state_of_before_a_setting_existed_leaves_it_out(tmp_path):
+    def told(**training):
+        made = module(replace(SETTINGS, steps=2))
+        made.identity = {"training": {"warmup": 100} | training, "kind": "test"}
+        return made
+
+    fit(told(), tmp_path, progress=False)
+    fit(told(added_later=None), tmp_path, progress=False)
+    with pytest.raises(ValueError, match="made with training"):
+        fit(told(added_later=1.0), tmp_path, progress=False)
 
 
 def test_training_learns_and_leaves_curves(tmp_path):

@@ -38,7 +38,7 @@ def test_a_fresh_one_is_silent_and_has_gradients():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("shape", [(0, 4), (1, 1), (3, 10)])
+@pytest.mark.parametrize("shape", [(0, 4), (2, 0), (1, 1), (3, 10)])
 def test_any_shape_and_the_ends_of_time(dtype, causal, shape):
     model = network(causal, dtype=dtype)
     for time in (0.0, 1.0):
