@@ -91,7 +91,7 @@ def build_optimiser(
         >>> build_optimiser(network, 1e-3, 0.01).__class__.__name__
         'AdamW'
         >>> [len(g["params"]) for g in build_optimiser(network, 1e-3, 0.01, 8e-3).param_groups]
-        [4, 16]
+        [4, 17]
     """
     if muon_rate is None:
         return AdamW(model.parameters(), lr=learning_rate, weight_decay=weight_decay)
