@@ -170,6 +170,11 @@ def _cell(column: str, value: float) -> str:
 
 
 def _read_texts(path: Path, by_line: bool) -> list[str]:
+    if path.suffix == ".html":
+        raise ValueError(
+            f"expected text, or samples in .jsonl, got {path}, whose tags would count as text; "
+            "write samples with --out NAME.jsonl"
+        )
     content = read_text(path)
     # Not splitlines: a text may hold U+2028 and its like, which JSON leaves as they are.
     lines = content.split("\n")

@@ -347,6 +347,11 @@ class TestBadInput:
         assert message in line
         assert "bad.jsonl" in line
 
+    def test_sheets_are_not_texts(self, models, tmp_path, capsys):
+        (tmp_path / "sheet.html").write_text("<p>a</p>")
+        command = ["language", "evaluate", tmp_path / "sheet.html", "--model", models / "masked"]
+        assert "tags would count as text" in fails(capsys, *command)
+
     def test_other_settings_do_not_go_on(self, corpora, tmp_path, capsys):
         path = config(corpora, tmp_path, "model")
         assert main(["language", "train", path]) == 0
