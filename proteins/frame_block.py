@@ -40,6 +40,11 @@ class FrameBlock(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
+    def hidden_matrices(self) -> list[Tensor]:
+        """Those of the feed-forward layer, for Muon; attention names its own."""
+        layers: tuple[Any, ...] = (self.feed[0], self.feed[2])
+        return [layer.weight for layer in layers]
+
     def forward(
         self, h: Tensor, condition: Tensor, edges: Any, q: Tensor, x: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -86,6 +86,10 @@ class PointAttention(nn.Module):
         self.gain = nn.Parameter(torch.ones(2, heads, 1, self.size))
         self.out = nn.Linear(channels + 4 * heads * points, channels)
 
+    def hidden_matrices(self) -> list[Tensor]:
+        """What maps numbers to numbers, for Muon."""
+        return [self.project.weight, self.out.weight]
+
     def forward(self, h: Tensor, bias: Tensor, q: Tensor, x: Tensor) -> Tensor:
         """Numbers ``(B, L, c)``, bias ``(B, heads, L, L)``, frames; x in nanometres."""
         width = self.heads * self.size

@@ -110,7 +110,7 @@ def hidden_matrices(model: nn.Module) -> list[Tensor]:
     found = {id(matrix): matrix for part in parts for matrix in part.hidden_matrices()}
     if not found:
         raise ValueError(
-            "this network has no matrices for Muon, as transformers of tokens and perceptrons of "
-            "points have; leave out training.muon_learning_rate"
+            "this network has no matrices for Muon, as transformers and perceptrons have; leave "
+            "out training.muon_learning_rate"
         )
     return list(found.values())

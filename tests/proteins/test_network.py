@@ -7,6 +7,7 @@ from geometry import SO3
 from geometry.quaternions import quaternion_multiply, quaternion_rotate
 from proteins.network import PairBiasTransformer
 from proteins.pair_features import NUM_PAIR_FEATURES, pair_features
+from seqflow.optimisers import hidden_matrices
 
 
 def test_pair_features_are_invariant_and_counted():
@@ -25,3 +26,9 @@ def test_pair_features_are_invariant_and_counted():
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="heads that divide the width, got 3 of 16"):
         PairBiasTransformer(16, 1, 3)
+
+
+def test_two_matrices_of_attention_and_two_of_the_feed_forward_layer_are_muon_s():
+    found = hidden_matrices(PairBiasTransformer(16, 3, 2))
+    assert len(found) == 3 * 4
+    assert all(16 in each.shape for each in found)

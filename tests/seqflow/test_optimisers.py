@@ -126,5 +126,5 @@ def test_networks_name_their_matrices():
 
 
 def test_a_model_without_hidden_matrices_is_refused():
-    with pytest.raises(ValueError, match=r"no matrices for Muon.*leave out"):
+    with pytest.raises(ValueError, match=r"no matrices for Muon.*leave out training"):
         build_optimiser(nn.Linear(2, 2), 1e-3, 0.0, 1e-2)
